@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what the tests against real servers need on Debian 12, and nothing that is there already.
+# Usage, as root: test/real/install.sh [PACKAGE…]   (more packages to install in the same go)
+#
+# No service is started: while apt runs, policy-rc.d forbids it; what stood there before is put back.
+# Debian lets only one mail server of a kind live on a machine: another one (exim4, courier, …) is removed by apt.
+# So run this in a container or a virtual machine that is yours to change.
+set -euo pipefail
+
+packages=(
+  dovecot-imapd dovecot-pop3d dovecot-managesieved # IMAP, POP3, ManageSieve; login for Postfix
+  postfix                                          # submission and submissions
+  bind9-utils                                      # named-checkzone
+  iproute2 util-linux                              # ip; unshare and nsenter
+  "$@"
+)
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]; }
+
+missing=()
+for package in "${packages[@]}"; do
+  installed "$package" || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "install: nothing is missing"
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "install: run as root, or install yourself: ${missing[*]}" >&2
+  exit 1
+fi
+
+policy=/usr/sbin/policy-rc.d
+saved=$(mktemp -d)
+restore() {
+  rm -f "$policy"
+  [ ! -e "$saved/policy-rc.d" ] || mv "$saved/policy-rc.d" "$policy"
+  rm -rf "$saved"
+}
+[ ! -e "$policy" ] || mv "$policy" "$saved/policy-rc.d"
+trap restore EXIT
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+echo "install: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+# Postfix gets no configuration of its own: the tests bring theirs.
+installed postfix || echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" </dev/null
