@@ -9,48 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// awkward is a listener as one meets them, and what mailconfd must say about it.
+// awkward is a listener as one meets them, what it says to anybody, and what mailconfd must make of it.
 type awkward struct {
 	name     string
-	scheme   string
 	listener listener
+	greeting string // how its first line begins; "" when nothing comes before TLS
+	starttls string // how its answer to STARTTLS begins; "" when it is not asked
+	scheme   string // as which service mailconfd is told to look at it
 	kind     string // of the failure; "" for a service that works all the same
 }
 
-// TestAwkwardListeners lets Postfix show what real servers show when they are busy, cautious or set up wrongly.
-func TestAwkwardListeners(t *testing.T) {
-	w := newWorld(t)
-	cases := awkwardListeners(t, w)
-	var listeners []listener
-	targets := []string{"submission://mail.example.test:2699"} // nobody listens there
-	want := map[string]string{targets[0]: "refused"}
-	for _, c := range cases {
-		target := c.scheme + "://" + mailName + ":" + c.listener.port
-		targets = append(targets, target)
-		want[target] = c.kind
-		listeners = append(listeners, c.listener)
-	}
-	w.postfix.listen(t, listeners...)
-
-	got := map[string]string{}
-	detail := map[string]string{}
-	for _, s := range probe(t, w, 1, targets...) {
-		got[s.Service] = ""
-		if s.Failure != nil {
-			got[s.Service], detail[s.Service] = s.Failure.Kind, s.Failure.Detail
-		}
-		if s.Verified != (s.Failure == nil) {
-			t.Errorf("%s: verified %v with failure %v", s.Service, s.Verified, s.Failure)
-		}
-	}
-	for _, c := range cases {
-		target := c.scheme + "://" + mailName + ":" + c.listener.port
-		t.Logf("%s, %s: %q %s", target, c.name, got[target], detail[target])
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("kinds of failure (-want +got):\n%s", diff)
-	}
-}
+func (a awkward) target() string { return a.scheme + "://" + mailName + ":" + a.listener.port }
 
 func awkwardListeners(t *testing.T, w *world) []awkward {
 	t.Helper()
@@ -61,37 +30,35 @@ func awkwardListeners(t *testing.T, w *world) []awkward {
 func cautiousListeners() []awkward {
 	return []awkward{
 		{
-			// "220-" at once, "220 " four seconds later: a client that speaks in between is a robot.
-			"postscreen's teaser, and then no AUTH", "submission",
-			listener{port: "2601", service: "postscreen", options: []string{
+			name: "postscreen, and no login", // four seconds between "220-" and "220 ": who speaks there is a robot
+			listener: listener{port: "2601", service: "postscreen", options: []string{
 				"postscreen_greet_wait = 4s", "smtpd_service_name = smtpd-without-login",
 			}},
-			"no_auth",
+			greeting: "220-", starttls: "220", scheme: "submission", kind: "no_auth",
 		},
 		{
-			"greeting after 3 s, and the AUTH= of old clients", "submission",
-			listener{port: "2602", options: []string{
+			name: "greeting after three seconds, and the AUTH= of old clients",
+			listener: listener{port: "2602", options: []string{
 				"smtpd_delay_reject = no", "smtpd_client_restrictions = sleep 3", "broken_sasl_auth_clients = yes",
 			}},
-			"",
+			greeting: "220 ", starttls: "220", scheme: "submission", kind: "",
 		},
 		{
-			// The connection that the test makes when it waits for the port is the one that is allowed.
-			"421 from the second connection of a minute", "submission",
-			listener{port: "2603", options: []string{
+			name: "one connection a minute", // the test used it up when it waited for the port
+			listener: listener{port: "2603", options: []string{
 				"smtpd_client_connection_rate_limit = 1", "smtpd_client_event_limit_exceptions =",
 			}},
-			"temporary",
+			greeting: "421 4.7.0", scheme: "submission", kind: "temporary",
 		},
 		{
-			"554 for a greeting", "submission",
-			listener{port: "2604", options: []string{"smtpd_delay_reject = no", "smtpd_client_restrictions = reject"}},
-			"greeting",
+			name:     "refusal for a greeting",
+			listener: listener{port: "2604", options: []string{"smtpd_delay_reject = no", "smtpd_client_restrictions = reject"}},
+			greeting: "554 5.7.1", starttls: "503", scheme: "submission", kind: "greeting",
 		},
 		{
-			"no login", "submission",
-			listener{port: "2605", options: []string{"smtpd_sasl_auth_enable = no"}},
-			"no_auth",
+			name:     "no login",
+			listener: listener{port: "2605", options: []string{"smtpd_sasl_auth_enable = no"}},
+			greeting: "220 ", starttls: "220", scheme: "submission", kind: "no_auth",
 		},
 	}
 }
@@ -100,49 +67,114 @@ func cautiousListeners() []awkward {
 func encryptionListeners() []awkward {
 	return []awkward{
 		{
-			"no TLS", "submission",
-			listener{port: "2611", options: []string{"smtpd_tls_security_level = none"}},
-			"no_starttls",
+			name:     "no TLS",
+			listener: listener{port: "2611", options: []string{"smtpd_tls_security_level = none"}},
+			greeting: "220 ", starttls: "502", scheme: "submission", kind: "no_starttls",
 		},
 		{
-			"STARTTLS not shown, and refused", "submission",
-			listener{port: "2612", options: []string{"smtpd_discard_ehlo_keywords = starttls"}},
-			"no_starttls",
+			name:     "STARTTLS not shown, and refused",
+			listener: listener{port: "2612", options: []string{"smtpd_discard_ehlo_keywords = starttls"}},
+			greeting: "220 ", starttls: "502", scheme: "submission", kind: "no_starttls",
 		},
 		{
-			"TLS 1.1 at most", "submission",
-			listener{port: "2613", options: []string{
+			name: "TLS 1.1 at most",
+			listener: listener{port: "2613", options: []string{
 				"smtpd_tls_mandatory_protocols = TLSv1, TLSv1.1", "smtpd_tls_mandatory_ciphers = low",
 				"tls_low_cipherlist = ALL:@SECLEVEL=0",
 			}},
-			"tls",
+			greeting: "220 ", starttls: "220", scheme: "submission", kind: "tls",
 		},
 		{
-			"implicit TLS where STARTTLS is expected", "submission",
-			listener{port: "2614", options: submissions.options},
-			"tls_on_plaintext_port",
+			name:     "implicit TLS where STARTTLS is expected",
+			listener: listener{port: "2614", options: submissions.options},
+			scheme:   "submission", kind: "tls_on_plaintext_port",
 		},
-		{"STARTTLS where implicit TLS is expected", "submissions", listener{port: "2615"}, "plaintext_on_tls_port"},
 		{
-			"a client certificate wanted", "submission",
-			listener{port: "2616", options: []string{"smtpd_tls_req_ccert = yes"}},
-			"client_certificate",
+			name:     "STARTTLS where implicit TLS is expected",
+			listener: listener{port: "2615"},
+			greeting: "220 ", starttls: "220", scheme: "submissions", kind: "plaintext_on_tls_port",
 		},
 	}
 }
 
-// certificateListeners send a certificate that clients refuse.
+// certificateListeners send a certificate that clients refuse, or want one from the client.
 func certificateListeners(t *testing.T, w *world) []awkward {
 	t.Helper()
-	stranger := newAuthority(t, publicDir(t))
+	stranger := newAuthority(t, publicDir(t), "Stranger")
 	with := func(port string, c certificate) listener {
 		return listener{port: port, options: []string{"smtpd_tls_chain_files = " + c.file}}
 	}
 	expired := w.authority.issueUntil(t, mailName, time.Now().AddDate(0, 0, -1))
-	return []awkward{
-		{"another name", "submission", with("2621", w.authority.issue(t, "other.example.test")), "certificate_name"},
-		{"expired", "submission", with("2622", expired), "certificate_expired"},
-		{"no intermediate sent", "submission", with("2623", w.authority.withoutChain(t, mailName)), "certificate_chain_incomplete"},
-		{"unknown root", "submission", with("2624", stranger.issue(t, mailName)), "certificate_untrusted"},
+	cases := []awkward{
+		{name: "another name", listener: with("2621", w.authority.issue(t, "other.example.test")), kind: "certificate_name"},
+		{name: "expired", listener: with("2622", expired), kind: "certificate_expired"},
+		{name: "no intermediate sent", listener: with("2623", w.authority.withoutChain(t, mailName)), kind: "certificate_chain_incomplete"},
+		{name: "unknown root", listener: with("2624", stranger.issue(t, mailName)), kind: "certificate_untrusted"},
+		// Postfix shakes hands all the same, and answers the next command with 421.
+		{name: "a certificate wanted", listener: listener{port: "2625", options: []string{"smtpd_tls_req_ccert = yes"}}, kind: "client_certificate"},
+	}
+	for i := range cases {
+		cases[i].greeting, cases[i].starttls, cases[i].scheme = "220 ", "220", "submission"
+	}
+	return cases
+}
+
+// listenAwkwardly starts Postfix with these listeners instead of the healthy ones.
+func listenAwkwardly(t *testing.T, w *world) []awkward {
+	t.Helper()
+	cases := awkwardListeners(t, w)
+	var listeners []listener
+	for _, c := range cases {
+		listeners = append(listeners, c.listener)
+	}
+	w.postfix.listen(t, listeners...)
+	return cases
+}
+
+// TestAwkwardServersAnswer is TestServersAnswer for them: it looks without mailconfd.
+func TestAwkwardServersAnswer(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range listenAwkwardly(t, w) {
+		t.Run(c.name, func(t *testing.T) {
+			d := dial(t, w, c.listener.port)
+			if c.greeting == "" {
+				d.upgrade()
+				d.hear("220 ")
+				return
+			}
+			checkBegins(t, d.hear("220 ", "4", "5")[0], c.greeting)
+			if c.starttls == "" {
+				return
+			}
+			d.ask("EHLO client.example.test")
+			d.hear("250 ", "4", "5")
+			d.ask("STARTTLS")
+			checkBegins(t, d.hear("2", "4", "5")[0], c.starttls)
+		})
+	}
+}
+
+// TestAwkwardListeners has mailconfd look at all of them in one round: none may delay or blur another.
+func TestAwkwardListeners(t *testing.T) {
+	w := newWorld(t)
+	targets := []string{"submission://mail.example.test:2699"} // nobody listens there
+	want := map[string]string{targets[0]: "refused"}
+	for _, c := range listenAwkwardly(t, w) {
+		targets = append(targets, c.target())
+		want[c.target()] = c.kind
+	}
+	got := map[string]string{}
+	for _, s := range probe(t, w, 1, targets...) {
+		if s.Verified == (s.Failure != nil) {
+			t.Errorf("%s: verified %v with failure %v", s.Service, s.Verified, s.Failure)
+		}
+		got[s.Service] = ""
+		if s.Failure != nil {
+			got[s.Service] = s.Failure.Kind
+			t.Logf("%s: %s: %s", s.Service, s.Failure.Kind, s.Failure.Detail)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("kinds of failure (-want +got):\n%s", diff)
 	}
 }

@@ -32,20 +32,21 @@ type certificate struct {
 	leaf *x509.Certificate
 }
 
-func newAuthority(t *testing.T, dir string) *authority {
+// newAuthority makes an authority and keeps its files in dir.
+func newAuthority(t *testing.T, dir, name string) *authority {
 	t.Helper()
 	a := &authority{dir: dir, rootFile: filepath.Join(dir, "root.pem")}
 	rootKey := newKey(t)
-	a.root = sign(t, authorityTemplate("Root of the tests"), nil, rootKey, rootKey)
+	a.root = sign(t, authorityTemplate(name+" Root"), nil, rootKey, rootKey)
 	a.key = newKey(t)
-	a.intermediate = sign(t, authorityTemplate("Intermediate of the tests"), a.root, a.key, rootKey)
+	a.intermediate = sign(t, authorityTemplate(name+" Intermediate"), a.root, a.key, rootKey)
 	writeFile(t, a.rootFile, certificatePEM(a.root), 0o644)
 	return a
 }
 
 func authorityTemplate(name string) *x509.Certificate {
 	return &x509.Certificate{
-		Subject:               pkix.Name{CommonName: name},
+		Subject:               pkix.Name{Organization: []string{"mailconfd tests"}, CommonName: name},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().AddDate(5, 0, 0),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,

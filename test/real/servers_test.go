@@ -168,8 +168,13 @@ func check(t *testing.T, got []string, want ...string) {
 
 func checkEnd(t *testing.T, got []string, want string) {
 	t.Helper()
-	if last := got[len(got)-1]; !strings.HasPrefix(last, want) {
-		t.Errorf("the server's last line: got %q, want %q", last, want)
+	checkBegins(t, got[len(got)-1], want)
+}
+
+func checkBegins(t *testing.T, got, want string) {
+	t.Helper()
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("the server's line: got %q, want %q at its beginning", got, want)
 	}
 }
 

@@ -41,7 +41,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{dir: publicDir(t)}
-	w.authority = newAuthority(t, w.dir)
+	w.authority = newAuthority(t, w.dir, "Trusted")
 	w.certificate = w.authority.issue(t, mailName)
 	w.mailHost = newMailHost(t)
 	w.resolver = startNameServer(t, zoneFile(""))
