@@ -22,7 +22,7 @@ var names = idna.New(
 // asciiName puts a name into lower-case A-labels without the final dot.
 func asciiName(what, text string) (string, error) {
 	name, err := names.ToASCII(strings.TrimSuffix(text, "."))
-	if err != nil || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
+	if err != nil || !utf8.ValidString(text) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
 		return "", fmt.Errorf("%s %q: not a name of letters, digits and hyphens such as mail.example.org", what, text)
 	}
 	return name, nil
@@ -153,11 +153,14 @@ func readsAsValue(text string) bool {
 	if text == "true" || text == "false" {
 		return true
 	}
+	if strings.ContainsAny(text, "_pP") {
+		return false // 1_000 and 0x1p4 are numbers in Go only
+	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		// ParseFloat wants an exponent behind a hexadecimal number and takes no 0b and 0o.
 		_, err := strconv.ParseUint(text, 0, 64)
-		return err == nil && strings.IndexByte(text, '_') < 0
+		return err == nil
 	}
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		return false

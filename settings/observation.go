@@ -12,6 +12,7 @@ import (
 type Observation struct {
 	Service Service
 	Vantage string    // where it was made: a name that the operator chose
+	Proxied bool      // made through a proxy, whose own failures may look like the service's
 	At      time.Time // when the round ended
 	// Failure is set when no address could be tried at all: the name has none, or
 	// our own resolver does not work.
@@ -123,6 +124,24 @@ func (o Observation) Verdict() Verdict {
 		}
 	}
 	return passed
+}
+
+// Closed tells whether the round proves that the port is closed to everybody: every
+// address refused the connection, apart from those for which we have no route. A
+// refusal by a loopback, private or own address proves nothing about the world, nor
+// does one that came through a proxy.
+func (o Observation) Closed() bool {
+	refused := false
+	for _, a := range o.Addresses {
+		switch {
+		case a.Failure != nil && a.Failure.Kind == FailureRefused && !a.Local:
+			refused = true
+		case a.Failure != nil && a.Failure.Kind.Weight() == Local:
+		default:
+			return false
+		}
+	}
+	return refused && !o.Proxied
 }
 
 // pass takes an address that passed into the verdict. What clients can use is what

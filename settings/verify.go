@@ -47,6 +47,7 @@ type Withheld struct {
 	Why     Why
 	Failure *Failure  // what the newest probe met; nil when none has failed
 	Seen    time.Time // the last success; zero: never
+	Closed  bool      // the newest probe proves the port closed (Observation.Closed): what DNS needs to say "not offered"
 }
 
 // String says it to a person.
@@ -301,7 +302,7 @@ func (c candidate) published() Published {
 }
 
 func (c candidate) withheld() Withheld {
-	w := Withheld{Service: c.service, Why: WhyNeverSeen, Seen: c.history.Success.At, Failure: c.failure()}
+	w := Withheld{Service: c.service, Why: WhyNeverSeen, Seen: c.history.Success.At, Failure: c.failure(), Closed: c.history.Newest.Closed()}
 	switch {
 	case c.basis != "":
 		w.Why = WhyUndecided
