@@ -71,10 +71,13 @@ func (p Provider) Names(domain string) (display, short string) {
 
 // shorten cuts a text to n characters, without a space at the cut.
 func shorten(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
+	for i := range text {
+		if n == 0 {
+			return strings.TrimRight(text[:i], " ")
+		}
+		n--
 	}
-	return strings.TrimRight(string([]rune(text)[:n]), " ")
+	return text
 }
 
 // Problem is one thing that is wrong with a declared provider.
