@@ -3,7 +3,6 @@
 package real
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ const (
 
 // daemon is a program in the foreground, with a process group of its own and its output in a file.
 type daemon struct {
+	name    string
 	command *exec.Cmd
 	log     string        // path
 	done    chan struct{} // closed when the program has ended
@@ -32,7 +32,7 @@ type daemon struct {
 // Output goes to a file and not through a pipe, because a pipe that a grandchild holds would keep Wait from returning.
 func startDaemon(t *testing.T, name, dir string, command *exec.Cmd) *daemon {
 	t.Helper()
-	d := &daemon{command: command, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	d := &daemon{name: name, command: command, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	output, err := os.Create(d.log)
 	if err != nil {
 		t.Fatal(err)
@@ -67,16 +67,6 @@ func (d *daemon) stop() {
 	<-d.done
 }
 
-// running says with an error that the program has ended.
-func (d *daemon) running() error {
-	select {
-	case <-d.done:
-		return fmt.Errorf("%s has ended: %v", d.command.Args, d.command.ProcessState)
-	default:
-		return nil
-	}
-}
-
 // tail is the end of what the program has written.
 func (d *daemon) tail() string {
 	content, err := os.ReadFile(d.log)
@@ -96,10 +86,7 @@ func (d *daemon) waitForPorts(t *testing.T, ports ...string) {
 	for _, host := range []string{mailIPv4, mailIPv6} {
 		for _, port := range ports {
 			address := net.JoinHostPort(host, port)
-			eventually(t, startWithin, "connect to "+address, func() error {
-				if err := d.running(); err != nil {
-					return err
-				}
+			d.eventually(t, startWithin, "connect to "+address, func() error {
 				connection, err := net.DialTimeout("tcp", address, time.Second)
 				if err != nil {
 					return err
@@ -110,8 +97,9 @@ func (d *daemon) waitForPorts(t *testing.T, ports ...string) {
 	}
 }
 
-// eventually asks again and again until check has no complaint, and fails the test with the last one when time is up.
-func eventually(t *testing.T, within time.Duration, deed string, check func() error) {
+// eventually asks again and again until check has no complaint. It fails the test with the last complaint when time is
+// up or the program, which should bring the thing about, has ended.
+func (d *daemon) eventually(t *testing.T, within time.Duration, deed string, check func() error) {
 	t.Helper()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
@@ -124,6 +112,8 @@ func eventually(t *testing.T, within time.Duration, deed string, check func() er
 		}
 		select {
 		case <-again.C:
+		case <-d.done:
+			t.Fatalf("%s: %s has ended (%v): %v", deed, d.name, d.command.ProcessState, err)
 		case <-deadline.C:
 			t.Fatalf("%s: still not after %v: %v", deed, within, err)
 		}

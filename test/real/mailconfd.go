@@ -59,16 +59,14 @@ domains:
 }
 
 // serve starts "mailconfd serve" and returns when it publishes the first documents.
-func serve(t *testing.T, w *world) {
+func serve(t *testing.T, w *world) *daemon {
 	t.Helper()
 	d := startDaemon(t, "mailconfd", w.dir, exec.Command(program(t), "serve", "--config", configFile(t, w)))
-	eventually(t, startWithin, "publish a first answer", func() error {
-		if err := d.running(); err != nil {
-			return err
-		}
+	d.eventually(t, startWithin, "publish a first answer", func() error {
 		_, err := fetch(autoconfigRequest)
 		return err
 	})
+	return d
 }
 
 // run runs mailconfd to its end and returns what it printed; the exit code must be the expected one.

@@ -16,16 +16,16 @@ import (
 // TestPublish is the promise of the whole: what the real servers offer is what the clients are told.
 func TestPublish(t *testing.T) {
 	w := newWorld(t)
-	serve(t, w)
+	d := serve(t, w)
 	t.Run("autoconfig", func(t *testing.T) {
-		settles(t, autoconfigRequest, readAutoconfig, []setting{
+		settles(t, d, autoconfigRequest, readAutoconfig, []setting{
 			{"imap", mailName, "993", "SSL", "password-cleartext", "%EMAILADDRESS%"},
 			{"pop3", mailName, "995", "SSL", "password-cleartext", "%EMAILADDRESS%"},
 			{"smtp", mailName, "587", "STARTTLS", "password-cleartext", "%EMAILADDRESS%"},
 		})
 	})
 	t.Run("autodiscover", func(t *testing.T) {
-		settles(t, autodiscoverRequest, readAutodiscover, []setting{
+		settles(t, d, autodiscoverRequest, readAutodiscover, []setting{
 			{"IMAP", mailName, "993", "on/SSL", "SPA off", "jane@example.test"},
 			{"POP3", mailName, "995", "on/SSL", "SPA off", "jane@example.test"},
 			{"SMTP", mailName, "587", "on/TLS", "SPA off", "jane@example.test"},
@@ -38,12 +38,12 @@ func TestPublish(t *testing.T) {
 // time, and room for a busy machine.
 const settleWithin = 30 * time.Second
 
-// settles waits until an answer says exactly these settings: the first answer may come before the last probe.
+// settles waits until an answer of serve says exactly these settings: the first answer may come before the last probe.
 // The order within a document is another test's matter, so both sides are compared sorted.
-func settles(t *testing.T, r request, read func([]byte) ([]setting, error), want []setting) {
+func settles(t *testing.T, d *daemon, r request, read func([]byte) ([]setting, error), want []setting) {
 	t.Helper()
 	t.Helper()
-	eventually(t, settleWithin, "publish the settings", func() error {
+	d.eventually(t, settleWithin, "publish the settings", func() error {
 		document, err := fetch(r)
 		if err != nil {
 			return err
