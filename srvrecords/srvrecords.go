@@ -5,8 +5,8 @@
 // An SRV record holds a host and a port. How the connection is encrypted follows from
 // the label of its owner name alone, and several clients go by the port instead;
 // which user name is right cannot be said at all. So [Compile] makes records only for
-// services that every client reads rightly, and returns with them what it left out,
-// each with the reason.
+// services that SRV can say truthfully, and returns with them what it left out, each
+// with the reason. docs/dns.md has the rules.
 //
 // It never makes a record for a service that is not published, never orders by weight
 // (aerc takes the largest weight whatever the priority, Thunderbird the smallest), and
@@ -49,7 +49,7 @@ type Set struct {
 	Withheld []Withheld `json:"withheld"` // what is left out, the published services first
 }
 
-// Record is one DNS record of class IN. Only Compile makes one.
+// Record is one DNS record of class IN. One that Compile has not made has no RR.
 type Record struct {
 	Owner   string   `json:"owner"` // absolute, with the final dot
 	TTL     uint32   `json:"ttl"`   // in seconds
