@@ -89,6 +89,14 @@ type Verdict struct {
 	Warnings []Warning
 }
 
+// basis returns the basis of a verified service that was seen just now.
+func (v Verdict) basis() Basis {
+	if v.Local {
+		return BasisLocal
+	}
+	return BasisProbed
+}
+
 // Verdict folds the addresses. A service is verified when at least one address
 // passes wholly. Another address that fails is a warning, since clients go on to
 // the next; but one with an unsafe failure withholds the service, since clients do

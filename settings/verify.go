@@ -233,10 +233,8 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 		}
 	case failing || !now.Before(success.At.Add(policy.MaxAge)):
 		c.basis = BasisGrace
-	case success.Verdict().Local:
-		c.basis = BasisLocal
 	default:
-		c.basis = BasisProbed
+		c.basis = success.Verdict().basis()
 	}
 	if c.basis == BasisProbed || c.basis == BasisLocal {
 		next.consider(success.At.Add(policy.MaxAge))
