@@ -153,6 +153,9 @@ func readsAsValue(text string) bool {
 	if text == "true" || text == "false" {
 		return true
 	}
+	if !strings.ContainsAny(text[:1], "+-.0123456789") {
+		return false // the usual case, told without the allocations of an error
+	}
 	if strings.ContainsAny(text, "_pP") {
 		return false // 1_000 and 0x1p4 are numbers in Go only
 	}
