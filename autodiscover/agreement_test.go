@@ -81,6 +81,40 @@ func TestReadersAgree(t *testing.T) {
 	}
 }
 
+// Each way in and each way out on each port that means something to some client: either
+// all clients take it rightly, or it is refused.
+func TestReadersAgreeOnEveryPort(t *testing.T) {
+	t.Parallel()
+	var in, out []settings.Service
+	for _, scheme := range settings.Schemes() {
+		for _, port := range []uint16{25, 80, 110, 143, 443, 465, 587, 993, 995, 2525, 10000} {
+			s := settings.Service{Scheme: scheme, Host: "mail.example.com", Port: port}
+			switch scheme.Role() {
+			case settings.RoleSubmission:
+				out = append(out, s)
+			case settings.RoleIMAP, settings.RolePOP3:
+				in = append(in, s)
+			case settings.RoleSieve:
+			}
+		}
+	}
+	said := 0
+	for _, i := range in {
+		for _, o := range out {
+			d, err := autodiscover.Compile(settingstest.Verified(i.String(), o.String()))
+			if err == nil {
+				checkReaders(t, d, settings.UsernameAddress, jane, d.Append(nil, jane))
+				said++
+			}
+		}
+	}
+	// IMAP on 143 and 993; POP3 on 110, submission on 587, and both with implicit TLS on
+	// the seven ports that are not 25, 110, 143 or 587.
+	if want := (2 + 1 + 7) * (1 + 7); said != want {
+		t.Errorf("%d pairs can be said, want %d", said, want)
+	}
+}
+
 // drawVerified draws any provider, and which of its services work.
 func drawVerified(t *rapid.T) settings.Verified {
 	scheme := rapid.SampledFrom(settings.Schemes())
