@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -42,92 +41,6 @@ var clients = []client{
 	{"Mailspring", false, mailspring},
 	{"aerc", false, aerc},
 	{"Himalaya", true, himalaya},
-}
-
-// element is a node of a document.
-type element struct {
-	name     string
-	attrs    map[string]string
-	text     string
-	children []*element
-}
-
-// parse builds the tree and refuses what some client cannot read: comments, processing
-// instructions but the declaration, document types, CDATA, text beside elements.
-func parse(doc []byte) (*element, error) {
-	if !utf8.Valid(doc) || !strings.HasPrefix(string(doc), "<?xml ") || strings.Contains(string(doc), "<!") {
-		return nil, errors.New("want UTF-8 that begins with <?xml, and no comment, CDATA or DOCTYPE")
-	}
-	decoder := xml.NewDecoder(strings.NewReader(string(doc)))
-	root := &element{}
-	open := []*element{root}
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		top := open[len(open)-1]
-		switch t := token.(type) {
-		case xml.StartElement:
-			child := &element{name: t.Name.Local, attrs: map[string]string{}}
-			for _, a := range t.Attr {
-				child.attrs[a.Name.Local] = a.Value
-			}
-			top.children = append(top.children, child)
-			open = append(open, child)
-		case xml.EndElement:
-			open = open[:len(open)-1]
-		case xml.CharData:
-			top.text += string(t)
-		}
-	}
-	if len(root.children) != 1 || root.children[0].name != "clientConfig" {
-		return nil, errors.New("want one root element clientConfig")
-	}
-	return root.children[0], nil
-}
-
-// all returns the children of a name.
-func (e *element) all(names ...string) []*element {
-	var found []*element
-	for _, c := range e.children {
-		if slices.Contains(names, c.name) {
-			found = append(found, c)
-		}
-	}
-	return found
-}
-
-// first returns the text of the first child of a name.
-func (e *element) first(name string) string {
-	for _, c := range e.all(name) {
-		return c.text
-	}
-	return ""
-}
-
-// provider returns the emailProvider element.
-func provider(doc []byte) (*element, error) {
-	root, err := parse(doc)
-	if err != nil {
-		return nil, err
-	}
-	if found := root.all("emailProvider"); len(found) == 1 {
-		return found[0], nil
-	}
-	return nil, errors.New("want one emailProvider")
-}
-
-// expand puts an address into the placeholders, as most clients do.
-func expand(text string, a settings.Address) string {
-	return strings.NewReplacer("%EMAILADDRESS%", a.String(), "%EMAILLOCALPART%", a.Local, "%EMAILDOMAIN%", a.Domain).Replace(text)
-}
-
-func (e *element) server(a settings.Address) server {
-	return server{e.attrs["type"], e.first("hostname"), e.first("port"), e.first("socketType"), expand(e.first("username"), a)}
 }
 
 var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
@@ -363,15 +276,25 @@ func geary(doc []byte, a settings.Address) ([]server, error) {
 	return found, nil
 }
 
-// gnomeOnlineAccounts: lists; the user name only as a whole placeholder; port 65535 is ignored.
+// gnomeOnlineAccounts: every imap and smtp server; the user name only where it is a whole
+// placeholder; port 65535 is ignored.
 func gnomeOnlineAccounts(doc []byte, a settings.Address) ([]server, error) {
-	found, err := deltaChat(doc, a)
-	for i := range found {
-		if found[i].port == "65535" {
-			return nil, errors.New("port 65535")
+	p, err := provider(doc)
+	if err != nil {
+		return nil, err
+	}
+	var found []server
+	for _, e := range p.all("incomingServer", "outgoingServer") {
+		s := e.server(a)
+		s.user = map[string]string{"%EMAILADDRESS%": a.String(), "%EMAILLOCALPART%": a.Local}[e.first("username")]
+		if s.user == "" || !validPort(s.port) || s.port == "65535" {
+			return nil, fmt.Errorf("unusable server %v", s)
+		}
+		if s.kind != "pop3" {
+			found = append(found, s)
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // nextcloud: the first imap and the first smtp; a socketType that is neither ssl nor

@@ -65,15 +65,14 @@ func (d *Document) addFirst(v settings.Verified, r settings.Role) []string {
 
 // cannotSay returns why Autodiscover cannot say a service so that every client read
 // for it takes it rightly, or "". There is a word for the security, Encryption, but
-// only Outlook and eM Client listen to it alone.
+// most clients guess from the port instead.
 func cannotSay(p settings.Published) string {
 	port := p.Service.Port
 	switch startTLS := p.Service.Security() == settings.STARTTLS; {
 	case p.Password == settings.PasswordEncrypted:
 		return "Autodiscover has no word for a login by challenge and response: its SPA means NTLM"
 	case startTLS && !p.Service.OnDefaultPort():
-		// Thunderbird 153; FairEmail and SnappyMail for all ports but 143 and 587.
-		return fmt.Sprintf("Thunderbird, FairEmail and SnappyMail take port %d for implicit TLS", port)
+		return fmt.Sprintf("STARTTLS can be said on port %d only: on others Thunderbird, FairEmail or SnappyMail guess implicit TLS", p.Service.Scheme.DefaultPort())
 	case !startTLS && slices.Contains([]uint16{25, 110, 143, 587}, port):
 		return fmt.Sprintf("Thunderbird takes port %d for STARTTLS", port)
 	case !startTLS && p.Service.Role() == settings.RoleIMAP && !p.Service.OnDefaultPort():
@@ -122,7 +121,7 @@ func protocolType(r settings.Role) string {
 	}
 }
 
-// encryption returns the word for a security ([MS-OXDSCLI] section 2.2.4.1.1.2.6):
+// encryption returns the word for a security ([MS-OXDSCLI] section 2.2.4.1.1.2.6.22):
 // "SSL" is implicit TLS and "TLS" is STARTTLS. The other way round Outlook waits for
 // ever for a greeting in clear.
 func encryption(s settings.Security) string {

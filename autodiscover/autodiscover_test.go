@@ -141,7 +141,7 @@ func TestServices(t *testing.T) {
 
 func TestUnsayable(t *testing.T) {
 	t.Parallel()
-	const implicit = "Thunderbird, FairEmail and SnappyMail take port "
+	const guess = " only: on others Thunderbird, FairEmail or SnappyMail guess implicit TLS"
 	for name, c := range map[string]struct {
 		verified settings.Verified
 		needs    string
@@ -151,15 +151,15 @@ func TestUnsayable(t *testing.T) {
 		"no submission": {settingstest.Verified(imaps), "an outgoing service", nil},
 		"only 2525": {
 			settingstest.Verified(imaps, alt), "an outgoing service",
-			[]string{alt + ": " + implicit + "2525 for implicit TLS"},
+			[]string{alt + ": STARTTLS can be said on port 587" + guess},
 		},
 		"STARTTLS on odd ports": {
 			settingstest.Verified(imap+":1143", pop3+":1110", smtp), "an incoming service",
-			[]string{imap + ":1143: " + implicit + "1143 for implicit TLS", pop3 + ":1110: " + implicit + "1110 for implicit TLS"},
+			[]string{imap + ":1143: STARTTLS can be said on port 143" + guess, pop3 + ":1110: STARTTLS can be said on port 110" + guess},
 		},
 		"relay": {
 			settingstest.Verified(imaps, smtp+":25"), "an outgoing service",
-			[]string{smtp + ":25: " + implicit + "25 for implicit TLS"},
+			[]string{smtp + ":25: STARTTLS can be said on port 587" + guess},
 		},
 		"implicit TLS on ports of STARTTLS": {
 			settingstest.Verified(imaps, smtps+":587", smtps+":25"), "an outgoing service",
