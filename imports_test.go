@@ -1,0 +1,150 @@
+// Package mailconfd_test holds the architecture as a test: which package may import
+// which. docs/architecture.md tells why.
+package mailconfd_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "mailconfd/"
+
+// rooms lists every package and what of ours its code may import. An arrow that is
+// not here is an error, and so is a package.
+var rooms = map[string][]string{
+	"settings":              {},
+	"settings/settingstest": {"settings"},
+	"autoconfig":            {"settings"},
+	"autodiscover":          {"settings"},
+	"srvrecords":            {"settings"},
+	"probe":                 {"settings"},
+	"config":                {"settings"},
+	"internal/outside":      {},
+	"internal/directory":    {},
+	"internal/store":        {"settings"},
+	"internal/monitor":      {"settings"},
+	"internal/server":       {"settings", "autoconfig", "autodiscover"},
+	"internal/lab":          {"settings"},
+	"cmd/mailconfd": {
+		"settings", "autoconfig", "autodiscover", "srvrecords", "probe", "config", "internal/outside", "internal/directory",
+		"internal/store", "internal/monitor", "internal/server", "internal/lab",
+	},
+	"test/real": {},
+}
+
+// homes lists the packages that may import a library or a part of the standard
+// library that shapes whoever uses it.
+var homes = map[string][]string{
+	"github.com/labstack/echo":              {"internal/server"},
+	"github.com/spf13/viper":                {"config"},
+	"go.yaml.in/yaml":                       {"config"},
+	"github.com/invopop/jsonschema":         {"config"},
+	"github.com/spf13/cobra":                {"cmd/mailconfd"},
+	"github.com/spf13/pflag":                {"cmd/mailconfd"},
+	"github.com/jedib0t/go-pretty":          {"cmd/mailconfd"},
+	"golang.org/x/term":                     {"cmd/mailconfd"},
+	"github.com/miekg/dns":                  {"srvrecords", "internal/outside", "internal/lab", "test/real"},
+	"github.com/emersion":                   {"internal/lab"},
+	"github.com/hashicorp/golang-lru":       {"internal/directory"},
+	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "cmd/mailconfd"},
+	"golang.org/x/crypto/x509roots":         {"internal/outside"},
+	"golang.org/x/net/publicsuffix":         {"config", "internal/directory"},
+	"net/http":                              {"internal/server", "test/real"},
+	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
+	"log":                                   {"internal/lab"}, // go-smtp and go-imap take no other logger
+	"database/sql":                          {},
+	"github.com/google/go-cmp":              {"test/real"},
+	"pgregory.net/rapid":                    {},
+	"go.uber.org/goleak":                    {},
+	"github.com/rogpeppe/go-internal":       {},
+	"github.com/santhosh-tekuri/jsonschema": {},
+}
+
+// TestImports reads the sources itself. A test that asked the go command would be
+// cached, since the cache knows only of files that a test opens.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (name == "tools" || entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".") && name != ".") {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		room := path.Dir(filepath.ToSlash(name))
+		seen[room] = true
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if complaint := check(room, imported); complaint != "" {
+				t.Errorf("%s: %s", name, complaint)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range slices.Sorted(maps.Keys(rooms)) {
+		if !seen[room] {
+			t.Errorf("%s is listed here and does not exist", room)
+		}
+	}
+}
+
+// check returns what is wrong with an import, or "".
+func check(room, imported string) string {
+	allowed, known := rooms[room]
+	if !known {
+		return "the package " + room + " is not listed in imports_test.go"
+	}
+	if ours, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(allowed, ours) {
+		return room + " may not import " + ours
+	}
+	for library, at := range homes {
+		inside := strings.Contains(library, ".") && strings.HasPrefix(imported, library+"/") // of a module
+		if (imported == library || inside) && !slices.Contains(at, room) {
+			return room + " may not import " + imported + "; it has its home in " + strings.Join(at, ", ")
+		}
+	}
+	return ""
+}
+
+// TestCheckComplains keeps the test above from turning into one that cannot fail.
+func TestCheckComplains(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ room, imported string }{
+		{"settings", "mailconfd/probe"},
+		{"autoconfig", "mailconfd/autodiscover"},
+		{"autoconfig", "net/http"},
+		{"internal/server", "mailconfd/probe"},
+		{"cmd/mailconfd", "github.com/labstack/echo/v4"},
+		{"probe", "github.com/miekg/dns"},
+		{"util", "fmt"},
+	} {
+		if check(tt.room, tt.imported) == "" {
+			t.Errorf("%s may import %s", tt.room, tt.imported)
+		}
+	}
+	if complaint := check("internal/server", "github.com/labstack/echo/v4"); complaint != "" {
+		t.Error(complaint)
+	}
+}
