@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Limits of a connection. A request of a mail client has a few hundred bytes and is
+// answered within a millisecond, or two seconds where MX has to be looked up.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second // header and body
+	writeTimeout  = 15 * time.Second // from the end of the header on
+	idleTimeout   = time.Minute
+	maxHeader     = 16 << 10
+	stopTimeout   = 5 * time.Second // how long requests may go on after the end
+)
+
+// Door is what a listener is for.
+type Door int
+
+// The doors.
+const (
+	Open     Door = iota // plain HTTP that serves everything, perhaps behind a proxy: listen
+	Secure               // HTTPS: tls.listen
+	Redirect             // plain HTTP beside Secure: tls.http_listen
+	Admin                // metrics and health, for the operator alone: admin_listen
+)
+
+var doors = [...]struct{ text, key string }{
+	Open:     {"mail clients, over http", "listen"},
+	Secure:   {"mail clients, over https", "tls.listen"},
+	Redirect: {"mail clients, sent to https where it works", "tls.http_listen"},
+	Admin:    {"the operator: metrics and health", "admin_listen"},
+}
+
+// String says to a person what the door is for.
+func (d Door) String() string { return doors[d].text }
+
+// Listener is a socket and what is served on it.
+type Listener struct {
+	net.Listener
+	Door Door
+}
+
+// Listen opens a door at an address such as 127.0.0.1:8080; with port 0 a free port is
+// taken. The error says what to do.
+func Listen(ctx context.Context, door Door, address string) (Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err == nil {
+		return Listener{l, door}, nil
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = ": another program listens there; stop it, or choose another port"
+	case errors.Is(err, syscall.EACCES):
+		hint = ": ports below 1024 need the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=); or choose a port above and let a proxy pass requests on"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = ": this machine has no such address; 0.0.0.0 and [::] stand for all it has"
+	}
+	return Listener{}, fmt.Errorf("%s %q: %w%s", doors[door].key, address, err, hint)
+}
+
+// Serve answers at the doors until ctx ends or one of them fails; then it takes no more
+// connections, gives requests that are being answered a few seconds, and closes
+// everything. It returns nil when it ended because of ctx. The listeners are closed in
+// any case.
+func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		server := s.httpServer(l.Door)
+		group.Go(func() error {
+			s.options.Log.Info("listening", "addr", l.Addr().String(), "for", l.Door.String())
+			if err := open(server, l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("%s %s: %w", doors[l.Door].key, l.Addr(), err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			s.stop(server, l)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// httpServer makes the server of a door.
+func (s *Server) httpServer(door Door) *http.Server {
+	server := &http.Server{
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true,
+		// What net/http says is about clients that misbehave.
+		ErrorLog: slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+	}
+	switch door {
+	case Admin:
+		server.Handler = s.Admin()
+		server.WriteTimeout = time.Minute
+	case Secure:
+		server.Handler = s.Public(door)
+		if s.options.Certificates != nil {
+			server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.Certificates.GetCertificate}
+		}
+	default:
+		server.Handler = s.Public(door)
+	}
+	return server
+}
+
+// open serves at a door until the server is shut down.
+func open(server *http.Server, l Listener) error {
+	if l.Door != Secure {
+		return server.Serve(l)
+	}
+	if server.TLSConfig == nil {
+		_ = l.Close()
+		return errors.New("there is no certificate to answer with; see tls.certificates")
+	}
+	return server.ServeTLS(l, "", "") // the Config has the certificates
+}
+
+// stop ends a server in good order, or after stopTimeout in bad.
+func (s *Server) stop(server *http.Server, l Listener) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		s.options.Log.Warn("stopped; connections were cut off", "addr", l.Addr().String(), "after", stopTimeout.String())
+		_ = server.Close()
+		return
+	}
+	s.options.Log.Info("stopped", "addr", l.Addr().String())
+}
