@@ -89,8 +89,8 @@ func (ca *CA) Certificate(names ...string) (tls.Certificate, error) {
 // Flawed mints a certificate for the name that has exactly the flaw of the fault:
 //
 //   - certificate_name: it is for mail.elsewhere.test
-//   - certificate_expired: since yesterday
-//   - certificate_not_yet_valid: until tomorrow
+//   - certificate_expired: a day ago
+//   - certificate_not_yet_valid: it is valid from in a day on
 //   - certificate_chain_incomplete: the intermediate is missing
 //   - certificate_untrusted: its root is not the one of RootPEM; in the variant
 //     self_signed it has no issuer but itself
@@ -106,7 +106,7 @@ func (ca *CA) Flawed(fault Fault, name string) (tls.Certificate, error) {
 		wanted.shift = -leafLifetime - day
 		return wanted.sign(ca.intermediate, ca.intermediate)
 	case Fault{Kind: settings.FailureCertificateNotYet}:
-		wanted.shift = day
+		wanted.shift = leafBackdate + day
 		return wanted.sign(ca.intermediate, ca.intermediate)
 	case Fault{Kind: settings.FailureCertificateChain}:
 		return wanted.sign(ca.intermediate)

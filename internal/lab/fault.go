@@ -65,11 +65,11 @@ type showing struct {
 	fault Fault
 	only  settings.Security // "": any
 	does  string
-	apply func(*script, dialogue) // nil: not by a server (the connection itself), or with a certificate
+	apply func(*script, dialogue) // nil: the route or the certificate shows it, not what the server says
 }
 
-// shows is the one table of faults. Implicit TLS comes before what is said here, where
-// the service has it and nothing else is written.
+// shows is the one table of faults. Where TLS is implicit, greetings and what stands in
+// their place are sent inside it.
 func shows() []showing {
 	return []showing{
 		{Fault{Kind: settings.FailureUnreachable}, "", "has an address that the network cannot reach", nil},
@@ -87,7 +87,7 @@ func shows() []showing {
 		{Fault{Kind: settings.FailureGreeting}, "", "turns every client away with its greeting: 554, * BYE, -ERR [SYS/PERM], BYE", func(s *script, d dialogue) { s.opening = say(d.refusal) }},
 		{Fault{Kind: settings.FailurePlaintextOnTLSPort}, settings.ImplicitTLS, "starts in plaintext and offers STARTTLS on its TLS port", func(s *script, _ dialogue) { s.implicit, s.starttls = false, true }},
 		{Fault{Kind: settings.FailureTLSOnPlaintextPort}, settings.STARTTLS, "speaks TLS from the first byte on its STARTTLS port", func(s *script, _ dialogue) { s.implicit, s.starttls = true, false }},
-		{Fault{Kind: settings.FailureNoSTARTTLS}, settings.STARTTLS, "does not offer STARTTLS, refuses it (502, BAD, -ERR, NO) and takes passwords in clear", noSTARTTLS},
+		{Fault{Kind: settings.FailureNoSTARTTLS}, settings.STARTTLS, "does not offer STARTTLS, refuses it (502, BAD, -ERR, NO) and offers passwords in clear", noSTARTTLS},
 		{Fault{Kind: settings.FailureSTARTTLSInjection}, settings.STARTTLS, "sends more plaintext in one segment with its answer to STARTTLS", func(s *script, _ dialogue) { s.injects = sameSegment }},
 		{Fault{settings.FailureSTARTTLSInjection, VariantLate}, settings.STARTTLS, "sends more plaintext after its answer to STARTTLS, when the handshake has begun", func(s *script, _ dialogue) { s.injects = afterwardOnly }},
 		{Fault{Kind: settings.FailureTLS}, "", "knows TLS 1.0 and 1.1 only", withTLS(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })},
