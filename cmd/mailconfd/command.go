@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mailconfd/config"
+)
+
+// app is one run of the program: its surroundings, and the flags that every command has.
+type app struct {
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	configFile, logLevel, logFormat string
+	log                             *slog.Logger
+}
+
+// errFaults ends a command that ran and found faults; they have been printed.
+var errFaults = errors.New("faults were found")
+
+// Exit codes.
+const (
+	exitWell   = 0 // all is as it should be
+	exitFaults = 1 // it ran and found faults
+	exitCannot = 2 // it could not run: usage, configuration, I/O
+)
+
+// run is the whole program, so that tests can run it too.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitWell
+	case errors.Is(err, errFaults):
+		return exitFaults
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "mailconfd: interrupted")
+	default:
+		fmt.Fprintln(stderr, "mailconfd: "+err.Error())
+	}
+	return exitCannot
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mailconfd",
+		Short: "tell mail clients how to set themselves up, from what was seen to work",
+		Long: `mailconfd probes a provider's mail servers, publishes only what it saw to work,
+answers Thunderbird autoconfig and Outlook Autodiscover, and prints the SRV
+records that say the same. "mailconfd demo" shows all of it on this machine,
+with no set-up.`,
+		Args:                       cobra.NoArgs,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE:          func(*cobra.Command, []string) error { return a.setUpLog() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %q lists what there is", err, c.CommandPath()+" --help")
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.configFile, "config", "", "configuration `FILE` (default ./mailconfd.yaml, then /etc/mailconfd/mailconfd.yaml)")
+	flags.StringVar(&a.logLevel, "log-level", "info", "`LEVEL` of the log on stderr: debug, info, warn or error")
+	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	root.AddCommand(a.serve(), a.probe(), a.render(), a.records(), a.configuration(), a.demo(), a.version())
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// setUpLog makes the log of the flags.
+func (a *app) setUpLog() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %q: want debug, info, warn or error", a.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch a.logFormat {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.stderr, options))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, options))
+	default:
+		return fmt.Errorf("--log-format %q: want text or json", a.logFormat)
+	}
+	return nil
+}
+
+// configKeys adds flags that set configuration keys: they are defined there, and only
+// offered here.
+func configKeys(c *cobra.Command, flags ...string) {
+	for _, key := range config.Keys() {
+		for _, name := range flags {
+			if key.Flag == name {
+				c.Flags().String(name, "", key.Doc)
+			}
+		}
+	}
+}
+
+// load reads the configuration, with the flags that were given. Warnings go to the log.
+// The domains and the mail host are those of a first try without a file.
+func (a *app) load(c *cobra.Command, mailHost string, domains ...string) (config.Config, error) {
+	options := a.sources(c)
+	options.MailHost, options.Domains = mailHost, domains
+	cfg, warnings, err := config.Load(options)
+	for _, w := range warnings {
+		a.log.Warn("configuration: " + w.String())
+	}
+	return cfg, err
+}
+
+// sources says where the configuration of a command comes from.
+func (a *app) sources(c *cobra.Command) config.Options {
+	options := config.Options{
+		File: a.configFile, Search: config.DefaultFiles(), Environ: a.environ, Flags: map[string]string{},
+	}
+	known := map[string]bool{}
+	for _, key := range config.Keys() {
+		known[key.Flag] = true
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if known[f.Name] {
+			options.Flags[f.Name] = f.Value.String()
+		}
+	})
+	return options
+}
+
+// format checks a --format against those that a command has.
+func format(given string, have ...string) error {
+	for _, h := range have {
+		if given == h {
+			return nil
+		}
+	}
+	return fmt.Errorf("--format %q: want %s", given, strings.Join(have, " or "))
+}

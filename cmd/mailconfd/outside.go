@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailconfd/config"
+	"mailconfd/internal/directory"
+	"mailconfd/internal/outside"
+	"mailconfd/probe"
+	"mailconfd/settings"
+)
+
+// lookOutside adds the flags that every command has which looks outside.
+func lookOutside(c *cobra.Command, timeout *time.Duration) {
+	configKeys(c, "ca-file", "resolver", "via")
+	c.Flags().DurationVar(timeout, "timeout", time.Minute, "longest `TIME` for one dialogue with a mail server")
+}
+
+// world is what a command sees of the outside.
+type world struct {
+	*probe.Prober
+	resolver *outside.Resolver
+}
+
+// outside puts together how the configuration wants to look outside.
+func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
+	if timeout <= 0 {
+		return world{}, fmt.Errorf("--timeout %s: want a time such as 30s", timeout)
+	}
+	resolver, err := outside.NewResolver(cfg.Resolver)
+	if err != nil {
+		return world{}, err
+	}
+	dialer, err := outside.NewDialer(cfg.Probe.Via)
+	if err != nil {
+		return world{}, err
+	}
+	roots, extra, err := outside.Roots(cfg.Probe.CAFile)
+	if err != nil {
+		return world{}, err
+	}
+	prober := probe.New(probe.Options{
+		Resolver: resolver, Dial: dialer.DialContext, Proxied: dialer.Proxied(),
+		Roots: roots, Extra: extra, HELO: cfg.Probe.HELO, Vantage: cfg.Probe.Vantage,
+		Timeouts: probe.Timeouts{Dialogue: timeout},
+	})
+	return world{prober, resolver}, nil
+}
+
+// BestMX returns the MX hosts of the lowest preference.
+func (w world) BestMX(ctx context.Context, domain string) ([]string, error) {
+	records, err := w.resolver.MX(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	var best []string
+	for _, mx := range records {
+		if !mx.Null() && mx.Preference == records[0].Preference {
+			best = append(best, mx.Host)
+		}
+	}
+	return best, nil
+}
+
+// look probes the services once, telling progress on a terminal, and returns what was
+// seen in the order of the services.
+func (a *app) look(ctx context.Context, w world, services []settings.Service) ([]settings.Observation, error) {
+	bar := a.progress(len(services))
+	seen := map[settings.Service]settings.Observation{}
+	w.Round(ctx, services, func(o settings.Observation) {
+		seen[o.Service] = o
+		bar.step()
+	})
+	bar.done()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	all := make([]settings.Observation, 0, len(services))
+	for _, s := range services {
+		all = append(all, seen[s])
+	}
+	return all, nil
+}
+
+// verify decides, from one look at a provider, what may be published now.
+func verify(p settings.Provider, seen []settings.Observation, policy settings.Policy) settings.Result {
+	histories := map[settings.Service]settings.History{}
+	for _, o := range seen {
+		histories[o.Service] = settings.Fold(o)
+	}
+	return settings.Verify(p, histories, time.Now(), policy)
+}
+
+// view is what a command that answers at once knows: it probes each provider once,
+// when it is first asked about.
+type view struct {
+	app       *app
+	cfg       config.Config
+	world     world
+	directory *directory.Directory
+	results   map[string]settings.Result // by provider
+}
+
+// view loads the configuration, or makes one of a mail host and domains.
+func (a *app) view(c *cobra.Command, timeout time.Duration, mailHost string, domains ...string) (*view, error) {
+	if mailHost == "" {
+		domains = nil // they are looked for in the configuration
+	}
+	cfg, err := a.load(c, mailHost, domains...)
+	if err != nil {
+		return nil, err
+	}
+	w, err := a.outside(cfg, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &view{a, cfg, w, directoryOf(cfg, directory.NewMXCache(w)), map[string]settings.Result{}}, nil
+}
+
+// of decides what may be published now for a domain.
+func (v *view) of(ctx context.Context, domain string) (settings.Result, error) {
+	name, _, err := v.directory.Find(ctx, domain)
+	if err != nil {
+		return settings.Result{}, err
+	}
+	i := slices.IndexFunc(v.cfg.Providers, func(p settings.Provider) bool { return p.Name == name })
+	if i < 0 {
+		return settings.Result{}, fmt.Errorf("%s: no domain of the configuration matches; add it under domains, or give --mail-host HOST", domain)
+	}
+	if _, known := v.results[name]; !known {
+		seen, err := v.app.look(ctx, v.world, v.cfg.Providers[i].Candidates())
+		if err != nil {
+			return settings.Result{}, err
+		}
+		v.results[name] = verify(v.cfg.Providers[i], seen, v.cfg.Policy)
+	}
+	return v.results[name], nil
+}
+
+// directoryOf takes the domains of a configuration into a directory.
+func directoryOf(cfg config.Config, mx *directory.MXCache) *directory.Directory {
+	return directory.New(func(yield func(directory.Rule) bool) {
+		for d := range cfg.Domains() {
+			if !yield(directory.Rule(d)) {
+				return
+			}
+		}
+	}, mx)
+}

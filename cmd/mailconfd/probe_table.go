@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"mailconfd/settings"
+)
+
+// table prints what was found, which service to use and why, and what to mend.
+func (r report) table(s screen, policy settings.Policy, trace bool) {
+	var hosts []string
+	for _, o := range r.Services {
+		if !slices.Contains(hosts, o.Service.Host) {
+			hosts = append(hosts, o.Service.Host)
+		}
+	}
+	for i, host := range hosts {
+		var of []settings.Observation
+		for _, o := range r.Services {
+			if o.Service.Host == host {
+				of = append(of, o)
+			}
+		}
+		if i > 0 {
+			fmt.Fprintln(s)
+		}
+		fmt.Fprintf(s, "%s, seen from %q at %s\n\n", s.paint(text.Bold, host), r.Vantage, r.At.Format(time.RFC3339))
+		s.found(of)
+		s.toUse(of, policy)
+		s.toMend(of)
+		if trace {
+			s.dialogues(of)
+		}
+	}
+}
+
+// found prints a line for each service. A narrow screen has no columns for TLS and
+// login, which --format json has.
+func (s screen) found(seen []settings.Observation) {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleDefault)
+	t.Style().Options = table.Options{SeparateHeader: s.terminal}
+	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
+	t.Style().Format.Header = text.FormatUpper
+	narrow := s.width < 80
+	header := table.Row{"service", "port", "result", "tls", "login with"}
+	if narrow {
+		header = header[:3]
+	}
+	t.AppendHeader(header)
+	for _, o := range seen {
+		v := o.Verdict()
+		row := table.Row{o.Service.Scheme, fmt.Sprint(o.Service.Port), s.result(v), tlsWords(v.TLS), strings.Join(v.Auth, " ")}
+		if narrow {
+			row = row[:3]
+		}
+		t.AppendRow(row)
+	}
+	for _, line := range strings.Split(t.Render(), "\n") {
+		fmt.Fprintln(s, "  "+strings.TrimRight(line, " "))
+	}
+}
+
+func (s screen) result(v settings.Verdict) string {
+	switch {
+	case !v.Verified:
+		return s.paint(text.FgRed, "✗ "+string(v.Failure.Kind))
+	case len(v.Warnings) == 1:
+		return s.paint(text.FgYellow, "✓ works, 1 warning")
+	case len(v.Warnings) > 1:
+		return s.paint(text.FgYellow, fmt.Sprintf("✓ works, %d warnings", len(v.Warnings)))
+	default:
+		return s.paint(text.FgGreen, "✓ works")
+	}
+}
+
+func tlsWords(t *settings.TLS) string {
+	if t == nil {
+		return ""
+	}
+	return t.Version + ", certificate until " + t.NotAfter.UTC().Format(time.DateOnly)
+}
+
+// toUse prints the order in which clients should be told, and why.
+func (s screen) toUse(seen []settings.Observation, policy settings.Policy) {
+	p := settings.Provider{Username: settings.UsernameAddress}
+	for _, o := range seen {
+		p.Services = append(p.Services, o.Service)
+	}
+	v := verify(p, seen, policy).Verified
+	s.heading("Use")
+	if v.Empty() {
+		s.paragraph(2, "", "nothing: no service works as a client needs it")
+	}
+	for _, r := range settings.Roles() {
+		for i, of := range v.Services(r) {
+			label := "  " + roleWords(r) + ":"
+			if i > 0 {
+				label = "    or"
+			}
+			s.paragraph(14, label, fmt.Sprintf("%s %d: %s", of.Service.Scheme, of.Service.Port, why(of.Service)))
+		}
+	}
+}
+
+func roleWords(r settings.Role) string {
+	switch r {
+	case settings.RoleSubmission:
+		return "to send"
+	case settings.RoleIMAP:
+		return "IMAP"
+	case settings.RolePOP3:
+		return "POP3"
+	default:
+		return "filters"
+	}
+}
+
+// why says what a service is good for.
+func why(s settings.Service) string {
+	switch {
+	case s.Role() == settings.RoleSubmission && s.Port == 25:
+		return "relay between servers; many networks block it for people"
+	case s.Scheme == settings.SchemeSubmission && s.Port == 587:
+		return "STARTTLS; the standard for submission"
+	case s.Scheme == settings.SchemeSubmission && s.Port == settings.PortSubmissionAlternate:
+		return "STARTTLS; not standard, helps where a network blocks 587; only autoconfig can say it"
+	case s.Scheme == settings.SchemeSubmissions && s.OnDefaultPort():
+		return "implicit TLS; RFC 8314 prefers it, some networks block it"
+	case !s.OnDefaultPort():
+		return string(s.Security()) + " on an unusual port; several clients guess from the port number"
+	case s.Role() == settings.RoleSieve:
+		return "STARTTLS; for mail filters, in clients that know ManageSieve"
+	case s.Security() == settings.ImplicitTLS:
+		return "implicit TLS; every client knows it"
+	default:
+		return "STARTTLS; for clients that cannot use the port with implicit TLS"
+	}
+}
+
+// problem is a kind of failure or warning and where it was met.
+type problem struct {
+	mark, kind, meaning, remedy string
+	details                     []string // each once
+	at                          map[string][]string
+}
+
+// meet notes that a service met the problem.
+func (p *problem) meet(detail string, s settings.Service) {
+	if p.at == nil {
+		p.at = map[string][]string{}
+	}
+	if p.at[detail] == nil {
+		p.details = append(p.details, detail)
+	}
+	p.at[detail] = append(p.at[detail], fmt.Sprintf("%s %d", s.Scheme, s.Port))
+}
+
+// toMend prints each kind of failure and warning once, with where it was met and what
+// to do about it.
+func (s screen) toMend(seen []settings.Observation) {
+	var all []*problem
+	kind := func(mark, kind, meaning, remedy string) *problem {
+		i := slices.IndexFunc(all, func(p *problem) bool { return p.kind == kind })
+		if i < 0 {
+			i = len(all)
+			all = append(all, &problem{mark: mark, kind: kind, meaning: meaning, remedy: remedy})
+		}
+		return all[i]
+	}
+	for _, o := range seen {
+		if f := o.Verdict().Failure; f != nil {
+			t := f.Kind.Text()
+			kind(s.paint(text.FgRed, "✗"), string(f.Kind), t.Meaning, t.Remedy).meet(f.Detail, o.Service)
+		}
+	}
+	for _, o := range seen {
+		for _, w := range o.Verdict().Warnings {
+			t := w.Kind.Text()
+			kind(s.paint(text.FgYellow, "!"), string(w.Kind), t.Meaning, t.Remedy).meet(w.Detail, o.Service)
+		}
+	}
+	if len(all) > 0 {
+		s.heading("To mend")
+	}
+	for _, p := range all {
+		s.paragraph(4, "  "+p.mark, s.paint(text.Bold, p.kind)+": "+p.meaning)
+		for _, detail := range p.details {
+			s.paragraph(4, "", strings.Join(p.at[detail], ", ")+": "+detail)
+		}
+		s.paragraph(6, "    →", p.remedy)
+	}
+}
+
+// dialogues prints what was said to whom.
+func (s screen) dialogues(seen []settings.Observation) {
+	for _, o := range seen {
+		for _, a := range o.Addresses {
+			s.heading(fmt.Sprintf("%s at %s, %d ms", o.Service, a.IP, a.Took.Milliseconds()))
+			for _, line := range a.Transcript {
+				fmt.Fprintln(s, "  "+line)
+			}
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailconfd/settings"
+	"mailconfd/srvrecords"
+)
+
+func (a *app) records() *cobra.Command {
+	var (
+		timeout, ttl time.Duration
+		mailHost, as string
+	)
+	c := &cobra.Command{
+		Use:   "records [DOMAIN…]",
+		Short: "print the DNS records that the verified services call for",
+		Long: `records probes the services now and prints the SRV records of RFC 6186 and its
+successors for each domain, as a zone file has them: paste them into the zone.
+What has no record is told on stderr, with the reason. Without a DOMAIN, all
+domains that the configuration names are printed.`,
+		Example: `  mailconfd records example.org --mail-host mail.example.org`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := format(as, "zone", "json"); err != nil {
+				return err
+			}
+			view, err := a.view(c, timeout, mailHost, args...)
+			if err != nil {
+				return err
+			}
+			domains := args
+			if len(domains) == 0 {
+				for d := range view.cfg.Domains() {
+					if d.Name != "" {
+						domains = append(domains, d.Name)
+					}
+				}
+			}
+			if len(domains) == 0 {
+				return errors.New("no domain: give one, such as example.org; wildcards and MX rules name none")
+			}
+			for i, name := range domains {
+				domain, err := settings.ParseDomain(name)
+				if err != nil {
+					return err
+				}
+				result, err := view.of(c.Context(), domain)
+				if err != nil {
+					return err
+				}
+				set, err := srvrecords.Compile(result, domain, srvrecords.Options{ConfigHost: view.cfg.CanonicalHost, TTL: ttl})
+				if err != nil {
+					return err
+				}
+				if err := a.printSet(set, as, i > 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	lookOutside(c, &timeout)
+	c.Flags().StringVar(&mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
+	c.Flags().StringVar(&as, "format", "zone", "`FORMAT` of the records: zone or json (one object a domain)")
+	c.Flags().DurationVar(&ttl, "ttl", srvrecords.DefaultTTL, "`TIME` that resolvers may keep a record")
+	return c
+}
+
+// printSet prints the records of one domain, and on stderr what has none.
+func (a *app) printSet(set srvrecords.Set, as string, further bool) error {
+	for _, w := range set.Withheld {
+		fmt.Fprintln(a.stderr, "withheld: "+w.String())
+	}
+	if as == "json" {
+		e := json.NewEncoder(a.stdout)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(set)
+	}
+	if further {
+		fmt.Fprintln(a.stdout)
+	}
+	_, err := a.stdout.Write(set.Zone())
+	return err
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailconfd/internal/server"
+	"mailconfd/settings"
+)
+
+func (a *app) render() *cobra.Command {
+	var (
+		timeout  time.Duration
+		mailHost string
+	)
+	var names []string
+	for _, f := range server.Formats() {
+		names = append(names, string(f))
+	}
+	c := &cobra.Command{
+		Use:   "render FORMAT ADDRESS",
+		Short: "print the exact bytes that a client would get",
+		Long: `render probes the services of the address's provider now and prints the document
+that a client would get for the address, or for a domain alone. FORMAT is ` + strings.Join(names, " or ") + `.
+Exit code 1: the document is not published; the reasons are on stderr.`,
+		Example: `  mailconfd render autoconfig jane@example.org --mail-host mail.example.org`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			f := server.Format(args[0])
+			if !slices.Contains(server.Formats(), f) {
+				return fmt.Errorf("format %q: want %s", args[0], strings.Join(names, " or "))
+			}
+			address, err := addressOrDomain(args[1])
+			if err != nil {
+				return err
+			}
+			view, err := a.view(c, timeout, mailHost, address.Domain)
+			if err != nil {
+				return err
+			}
+			result, err := view.of(c.Context(), address.Domain)
+			if err != nil {
+				return err
+			}
+			document, err := server.Compile(result.Verified).Append(nil, f, address)
+			if err != nil {
+				fmt.Fprintln(a.stderr, err)
+				a.sayWithheld(result.Withheld)
+				return errFaults
+			}
+			_, err = a.stdout.Write(document)
+			return err
+		},
+	}
+	lookOutside(c, &timeout)
+	c.Flags().StringVar(&mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
+	return c
+}
+
+// addressOrDomain reads whom a document is for.
+func addressOrDomain(text string) (settings.Address, error) {
+	if a, err := settings.ParseAddress(text); err == nil || !errors.Is(err, settings.ErrNoAddress) {
+		return a, err
+	}
+	domain, err := settings.ParseDomain(text)
+	if err != nil {
+		return settings.Address{}, fmt.Errorf("%q: want an address such as jane@example.org, or a domain", text)
+	}
+	return settings.Address{Domain: domain}, nil
+}
+
+// sayWithheld tells on stderr what is not published, and why.
+func (a *app) sayWithheld(all []settings.Withheld) {
+	for _, w := range all {
+		fmt.Fprintln(a.stderr, "withheld: "+w.String())
+	}
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"mailconfd/config"
+	"mailconfd/internal/directory"
+	"mailconfd/internal/monitor"
+	"mailconfd/internal/server"
+	"mailconfd/internal/store"
+	"mailconfd/settings"
+)
+
+func (a *app) serve() *cobra.Command {
+	var (
+		timeout  time.Duration
+		mailHost string
+	)
+	c := &cobra.Command{
+		Use:   "serve [DOMAIN…]",
+		Short: "probe, verify, and answer mail clients over HTTP(S)",
+		Long: `serve probes the providers' mail servers again and again, and answers Thunderbird,
+Outlook and others for the domains, from what was seen to work. It answers at
+once: 503 until the first probes have ended. SIGHUP reads the configuration
+again; a bad one leaves the good one running.`,
+		Example: `  mailconfd serve example.org --mail-host mail.example.org
+  mailconfd serve --config /etc/mailconfd/mailconfd.yaml`,
+		RunE: func(c *cobra.Command, args []string) error {
+			load := func() (config.Config, error) { return a.load(c, mailHost, args...) }
+			cfg, err := load()
+			if err != nil {
+				return err
+			}
+			if len(cfg.Providers) == 0 || !hasDomain(cfg) {
+				return errors.New("nothing to serve: write a configuration (mailconfd config example), or try: mailconfd serve example.org --mail-host mail.example.org")
+			}
+			world, err := a.outside(cfg, timeout)
+			if err != nil {
+				return err
+			}
+			d, err := newDaemon(cfg, world, a.log)
+			if err != nil {
+				return err
+			}
+			listeners, err := openDoors(c.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
+			return d.run(c.Context(), listeners, hangups, load)
+		},
+	}
+	lookOutside(c, &timeout)
+	configKeys(c, "listen", "admin-listen", "state")
+	c.Flags().StringVar(&mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
+	return c
+}
+
+func hasDomain(cfg config.Config) bool {
+	for range cfg.Domains() {
+		return true
+	}
+	return false
+}
+
+// daemon is a running mailconfd: what demo and serve have in common.
+type daemon struct {
+	cfg       config.Config
+	log       *slog.Logger
+	mx        *directory.MXCache
+	directory atomic.Pointer[directory.Directory]
+	server    *server.Server
+	monitor   *monitor.Monitor
+	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
+	silent    map[string][]string                      // by provider: why formats are not published, as last logged
+}
+
+// newDaemon builds everything and starts nothing.
+func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), silent: map[string][]string{}}
+	d.directory.Store(directoryOf(cfg, d.mx))
+	d.monitor = monitor.New(monitor.Options{
+		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
+		Changed: d.publish, Retired: d.retire,
+	})
+	options := server.Options{
+		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, MaxAge: min(cfg.Probe.Interval, time.Hour),
+		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
+	}
+	var err error
+	if cfg.TLS.Mode == config.TLSFiles {
+		var pairs []server.KeyPair
+		for _, c := range cfg.TLS.Certificates {
+			pairs = append(pairs, server.KeyPair(c))
+		}
+		if options.Certificates, err = server.LoadCertificates(log, time.Now, pairs...); err != nil {
+			return nil, err
+		}
+	}
+	d.server, err = server.New(options)
+	return d, err
+}
+
+// openDoors opens every door of the configuration; those opened are closed if one fails.
+func openDoors(ctx context.Context, cfg config.Config) (all []server.Listener, err error) {
+	doors := map[server.Door][]string{}
+	if cfg.TLS.Mode == config.TLSFiles {
+		doors[server.Secure], doors[server.Redirect] = cfg.TLS.Listen, cfg.TLS.HTTPListen
+	} else {
+		doors[server.Open] = cfg.Listen
+	}
+	if cfg.AdminListen != "" {
+		doors[server.Admin] = []string{cfg.AdminListen}
+	}
+	for _, door := range []server.Door{server.Open, server.Secure, server.Redirect, server.Admin} {
+		for _, address := range doors[door] {
+			l, err := server.Listen(ctx, door, address)
+			if err != nil {
+				for _, l := range all {
+					_ = l.Close()
+				}
+				return nil, err
+			}
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+// run answers until ctx ends. Each hang-up loads the configuration again.
+func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <-chan os.Signal, load func() (config.Config, error)) error {
+	ctx, stop := context.WithCancel(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		d.monitor.Run(ctx, declared(d.cfg))
+	}()
+	reloading := make(chan struct{})
+	go func() {
+		defer close(reloading)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				d.reload(ctx, load)
+			}
+		}
+	}()
+	err := d.server.Serve(ctx, listeners...)
+	stop()
+	<-watching
+	<-reloading
+	return err
+}
+
+func declared(cfg config.Config) monitor.Declared {
+	return monitor.Declared{Providers: cfg.Providers, Policy: cfg.Policy, Interval: cfg.Probe.Interval}
+}
+
+// reload takes up a new configuration, if it is good.
+func (d *daemon) reload(ctx context.Context, load func() (config.Config, error)) {
+	cfg, err := load()
+	if err != nil {
+		d.log.Error("the configuration was not reloaded; the one before stays in force", "error", err)
+		return
+	}
+	if d.monitor.Declare(ctx, declared(cfg)) != nil {
+		return
+	}
+	d.directory.Store(directoryOf(cfg, d.mx))
+	names, wildcards, mx := d.directory.Load().Len()
+	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
+	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
+		d.log.Warn("some changes take effect after a restart only", "keys", fixed)
+	}
+}
+
+// changedUntilRestart returns the keys that differ and that a running process cannot
+// take up.
+func changedUntilRestart(old, now config.Config) []string {
+	var keys []string
+	for _, k := range []struct {
+		name     string
+		old, now any
+	}{
+		{"listen", old.Listen, now.Listen},
+		{"admin_listen", old.AdminListen, now.AdminListen},
+		{"trusted_proxies", old.TrustedProxies, now.TrustedProxies},
+		{"canonical_host", old.CanonicalHost, now.CanonicalHost},
+		{"resolver", old.Resolver, now.Resolver},
+		{"tls", old.TLS, now.TLS},
+		{"probe", probeWithoutInterval(old), probeWithoutInterval(now)},
+	} {
+		if !reflect.DeepEqual(k.old, k.now) {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+func probeWithoutInterval(c config.Config) config.Probe {
+	c.Probe.Interval = 0
+	return c.Probe
+}
+
+// Find asks the directory of the configuration in force.
+func (d *daemon) Find(ctx context.Context, readings ...string) (provider, domain string, err error) {
+	return d.directory.Load().Find(ctx, readings...)
+}
+
+// publish lets the server answer with what may be published now, and logs why a format
+// is not there whenever the reason changes.
+func (d *daemon) publish(p settings.Provider, r settings.Result) {
+	var reasons []string
+	for _, err := range d.server.Publish(p.Name, r.Verified) {
+		reasons = append(reasons, err.Error())
+	}
+	if !slices.ContainsFunc(settings.Roles(), r.Verified.Undecided) && !slices.Equal(reasons, d.silent[p.Name]) {
+		for _, reason := range reasons {
+			d.log.Warn(reason, "provider", p.Name)
+		}
+		d.silent[p.Name] = reasons
+	}
+	if d.changed != nil {
+		d.changed(p, r)
+	}
+}
+
+func (d *daemon) retire(provider string) {
+	d.server.Retire(provider)
+	delete(d.silent, provider)
+}
