@@ -35,9 +35,9 @@ import (
 // them: the domain of an address alone; or a Host as it is, and then without its
 // first label where that is autoconfig, autodiscover or ua-auto-config. It returns
 // the provider that serves one of them, and which. Names are tried before wildcards
-// and wildcards before MX; names in the order given, wildcards and MX from the last
-// reading to the first, since *.customers.example matches
-// autoconfig.a.customers.example too, and what is meant is a.customers.example.
+// and wildcards before MX; names in the order given, wildcards from the last reading
+// to the first, since *.customers.example matches autoconfig.a.customers.example too,
+// and what is meant is a.customers.example. MX is looked up for the last reading only.
 //
 // An empty provider means that none is served. An error means that this could not
 // be found out, because an MX look-up did not work. Find bounds its own waiting: a

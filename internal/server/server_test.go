@@ -42,15 +42,9 @@ func (d directory) Find(_ context.Context, readings ...string) (string, string, 
 			return p, r, nil
 		}
 	}
-	if d.mx == nil {
-		return "", "", nil
-	}
-	for _, r := range slices.Backward(readings) {
-		if p, err := d.mx(r); p != "" || err != nil {
-			return p, r, err
-		}
-	}
-	return "", "", nil
+	last := readings[len(readings)-1]
+	provider, err := d.mx(last)
+	return provider, last, err
 }
 
 // world is what the tests are served from.
