@@ -1,0 +1,154 @@
+package probe_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"mailconfd/internal/lab"
+	"mailconfd/probe"
+	"mailconfd/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// labNames looks names up in the lab's data.
+type labNames struct{ *lab.Internet }
+
+func (n labNames) Addresses(_ context.Context, host string) ([]netip.Addr, bool, error) {
+	return n.Lookup(host), false, nil
+}
+
+// atLab returns a prober that sees a new lab. Its waits are short where a fault makes it
+// wait, and long where only a healthy server does.
+func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Prober) {
+	t.Helper()
+	internet, err := lab.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = internet.Close() })
+	options := probe.Options{
+		Resolver: labNames{internet},
+		Dial:     internet.Dial,
+		Roots:    internet.CA().Pool(),
+		HELO:     "client.example.test",
+		Timeouts: probe.Timeouts{
+			Connect: 500 * time.Millisecond, Greeting: 3 * time.Second, Silence: 500 * time.Millisecond,
+			Handshake: 2 * time.Second, Dialogue: 20 * time.Second,
+		},
+	}
+	if change != nil {
+		change(&options)
+	}
+	return internet, probe.New(options)
+}
+
+func TestHealthyLab(t *testing.T) {
+	t.Parallel()
+	_, prober := atLab(t, nil)
+	want := map[settings.Service]settings.Mechanisms{}
+	for _, s := range settings.Candidates(lab.Host) {
+		want[s] = settings.Mechanisms{"PLAIN", "LOGIN"}
+	}
+	got := map[settings.Service]settings.Mechanisms{}
+	prober.Round(t.Context(), settings.Candidates(lab.Host), func(o settings.Observation) {
+		v := o.Verdict()
+		if !v.Verified || len(o.Addresses) != 2 || v.Local {
+			t.Errorf("%s: %v, %d addresses, local %v; transcript:\n%s", o.Service, v.Failure, len(o.Addresses), v.Local, transcripts(o))
+		}
+		if len(v.Warnings) > 0 {
+			t.Errorf("%s: warnings %v", o.Service, v.Warnings)
+		}
+		if v.TLS == nil || v.TLS.Version != "TLS 1.3" || !slices.Equal(v.TLS.SubjectNames, []string{lab.Host}) || len(v.TLS.SPKISHA256) != 64 {
+			t.Errorf("%s: TLS %+v", o.Service, v.TLS)
+		}
+		mechanisms := slices.DeleteFunc(slices.Clone(v.Auth), func(m string) bool { return m == "USER" })
+		slices.SortFunc(mechanisms, func(a, b string) int { return strings.Compare(b, a) })
+		got[o.Service] = mechanisms
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("mechanisms (-want +got):\n%s", diff)
+	}
+}
+
+func transcripts(o settings.Observation) string {
+	text := ""
+	for _, a := range o.Addresses {
+		for _, line := range a.Transcript {
+			text += line + "\n"
+		}
+	}
+	return text
+}
+
+// TestEveryFault breaks each service in each way that the lab knows: it must be seen as
+// what it is, at every address. The services take turns of their own, side by side, as
+// most of the time is spent waiting.
+func TestEveryFault(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	for _, s := range settings.Candidates(lab.Host) {
+		internet, prober := atLab(t, nil)
+		all.Go(func() {
+			for _, fault := range lab.Faults(s.Security()) {
+				if err := internet.BreakAs(s, fault); err != nil {
+					t.Errorf("%s: %v", s, err)
+					continue
+				}
+				checkFault(t, prober.Probe(t.Context(), s), fault)
+			}
+			if err := internet.Mend(s); err != nil {
+				t.Errorf("%s: %v", s, err)
+			}
+			if o := prober.Probe(t.Context(), s); !o.Verdict().Verified {
+				t.Errorf("%s: mended: %v", s, o.Verdict().Failure)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func checkFault(t *testing.T, o settings.Observation, fault lab.Fault) {
+	t.Helper()
+	for _, a := range o.Addresses {
+		if a.Failure == nil || a.Failure.Kind != fault.Kind {
+			t.Errorf("%s: %s: got %v\n%s", o.Service, fault, a.Failure, transcripts(o))
+			return
+		}
+	}
+	v := o.Verdict()
+	if len(o.Addresses) != 2 || v.Verified || v.Failure.Kind != fault.Kind {
+		t.Errorf("%s: %s: %d addresses, verdict %+v", o.Service, fault, len(o.Addresses), v)
+	}
+	// What the handshake told is kept when the certificate is refused.
+	if certificate := strings.HasPrefix(string(fault.Kind), "certificate_"); certificate && (v.TLS == nil || v.TLS.SPKISHA256 == "") {
+		t.Errorf("%s: %s: TLS %+v", o.Service, fault, v.TLS)
+	}
+	checkBounds(t, o)
+}
+
+// checkBounds checks what holds for every observation, whatever a server does.
+func checkBounds(t *testing.T, o settings.Observation) {
+	t.Helper()
+	for _, a := range o.Addresses {
+		if len(a.Transcript) > 61 {
+			t.Errorf("%s: a transcript of %d lines", o.Service, len(a.Transcript))
+		}
+		for _, line := range a.Transcript {
+			if len(line) > 210 {
+				t.Errorf("%s: a line of %d bytes", o.Service, len(line))
+			}
+		}
+		if a.Failure != nil && (a.Failure.Detail == "" || len(a.Failure.Detail) > 310) {
+			t.Errorf("%s: detail %q", o.Service, a.Failure.Detail)
+		}
+	}
+}
