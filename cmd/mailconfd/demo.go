@@ -315,6 +315,9 @@ func (s *show) changed(_ settings.Provider, r settings.Result) {
 // tell prints what is new. The caller holds mu.
 func (s *show) tell() {
 	r := s.newest
+	if r.Verified.Provider().Name == "" {
+		return // nothing has come yet
+	}
 	for _, role := range settings.Roles() {
 		if r.Verified.Undecided(role) {
 			return
