@@ -1,0 +1,95 @@
+// Package config reads the configuration of mailconfd: a YAML file, variables of
+// the environment and flags, put together to one [Config] or to an [Error] that
+// names everything that is wrong at once, with file, line and key.
+//
+// The file is YAML 1.2 as go.yaml.in/yaml/v3 reads it, less what makes a
+// configuration hard to trust: an unknown key is an error and so is a key that
+// stands there twice; anchors, aliases, merge keys and tags are refused; a number
+// is no text, and no time either. Keys are lower-case. Relative paths in the file
+// start at its directory.
+//
+// Defaults, file, variables and flags are layered by viper, in a new one for each load.
+// Three things viper never sees. Lists of entries (providers, domains), which it would
+// turn into maps. Keys as they are written: it takes Listen for listen, and reads a key
+// "tls.mode" as mode below tls. And the environment of the process, which is an argument
+// here: with its AutomaticEnv, a variable that is named like a section empties it.
+//
+// The package opens the configuration file and nothing else: no certificate, no
+// name is looked up, nothing is watched. It holds no secret: no key of this version
+// has one.
+package config
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mailconfd/settings"
+)
+
+// Config is a configuration that has passed every check. It is not changed after it
+// was loaded; a reload makes a new one.
+type Config struct {
+	File string // where it was read from; "" where there was no file
+
+	Listen         []string       // addresses HOST:PORT for plain HTTP; PORT 0 is any free one
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers count
+	AdminListen    string         // address HOST:PORT; "" for none
+	State          string         // always "" in this version: state is kept in memory
+	CanonicalHost  string         // a host name as settings.ParseHost gives it, or ""
+	Resolver       string         // address HOST:PORT; "" for the system's servers
+	TLS            TLS
+	Probe          Probe
+	Policy         settings.Policy
+	Providers      []settings.Provider // each passes its Check; names are unique
+
+	domains []Domain
+}
+
+// TLSMode says who does TLS.
+type TLSMode string
+
+// The modes.
+const (
+	TLSOff   TLSMode = "off"   // a proxy in front
+	TLSFiles TLSMode = "files" // mailconfd, with certificates from files
+)
+
+// TLS is how documents are served over HTTPS.
+type TLS struct {
+	Mode         TLSMode
+	Listen       []string // addresses HOST:PORT for HTTPS; at least one with TLSFiles
+	HTTPListen   []string // addresses HOST:PORT for plain HTTP beside it
+	Certificates []Certificate
+}
+
+// Certificate is a certificate chain and its key, each the path of a PEM file. They
+// have not been opened.
+type Certificate struct {
+	CertFile string
+	KeyFile  string
+}
+
+// Probe is how mail servers are looked at.
+type Probe struct {
+	Interval time.Duration // between two rounds; a second or more
+	CAFile   string        // PEM file of further trusted roots, or ""; not opened
+	Via      string        // socks5://HOST:PORT, or ""
+	HELO     string        // a full host name, an address literal, or "" for this machine's
+	Vantage  string        // a name of letters, digits, ".", "-" and "_"
+}
+
+// Domain says which provider serves a domain, or many: exactly one of Name, Wildcard
+// and MX is set.
+type Domain struct {
+	Name     string   // a domain, as settings.ParseDomain gives it
+	Wildcard string   // every subdomain of this domain, at any depth, but not itself
+	MX       []string // every domain whose best MX is one of these hosts, less Except
+	Except   []string // domains as settings.ParseDomain gives them
+	Provider string   // the Name of one of Providers
+}
+
+// Domains yields the domains in the order of the file. No name, wildcard or MX comes
+// twice. There can be hundreds of thousands.
+func (c Config) Domains() iter.Seq[Domain] { return slices.Values(c.domains) }
