@@ -49,13 +49,13 @@ func TestNothingGivenIsTheDefaults(t *testing.T) {
 	}
 }
 
-// Sections and keys without a value are as if they were not there.
-func TestEmptyFilesAreTheDefaults(t *testing.T) {
+// Keys without a value are as if they were not there.
+func TestFilesThatSetNothingAreTheDefaults(t *testing.T) {
 	t.Parallel()
 	want := defaults()
 	want.File = "mailconfd.yaml"
 	for _, text := range []string{
-		"", "\n", "# nothing\n", "---\n", "---\n...\n", "~\n", "{}\n", "\ufeff",
+		"# nothing\n", "---\n", "---\n...\n", "~\n", "{}\n",
 		"tls:\nprobe:\n  interval:\npolicy: ~\nlisten:\nproviders:\n", "tls:\r\n  mode:\r\n",
 	} {
 		c, warnings, err := parse(text)

@@ -207,6 +207,8 @@ func TestBytesThatAreNoText(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, want string }{
 		{"listen: []\nresolver: \"\xff\"\n", "x.yaml:2: not UTF-8 from here on; save the file as UTF-8"},
+		{"", "x.yaml: empty; want providers and domains, or at least a comment"},
+		{" \n\n", "x.yaml: empty; want providers and domains, or at least a comment"},
 		{"\xff\xfel\x00i\x00", "x.yaml:1: not UTF-8 from here on; save the file as UTF-8"},
 		{"resolver: \"\"\nx: \x00\n", "x.yaml:2: a control character; want text"},
 		{"resolver: \"\x1b[2J\"", "x.yaml:1: a control character; want text"},

@@ -79,6 +79,10 @@ func (l *loader) read(data []byte) {
 	case len(data) > maxFile:
 		l.wrong(0, "larger than %d MiB", maxFile>>20)
 		return
+	case l.file != "" && len(bytes.TrimSpace(data)) == 0:
+		// Most likely it is being written just now. A reload must not take it for a wish.
+		l.wrong(0, "empty; want providers and domains, or at least a comment")
+		return
 	case !utf8.Valid(data):
 		l.wrong(lineAt(data, bytes.IndexRune(data, utf8.RuneError)), "not UTF-8 from here on; save the file as UTF-8")
 		return
