@@ -395,8 +395,8 @@ func (s *show) invitation() {
 	fmt.Fprintf(s, "  curl '%s%s'\n", open, autoconfigPath)
 	fmt.Fprintf(s, "  curl --proxy %s --cacert %s 'https://autoconfig.%s%s'\n", proxy, s.caFile(), lab.Domain, autoconfigPath)
 	fmt.Fprintf(s, "  . %s\n", filepath.Join(s.dir, "demo.env"))
-	fmt.Fprintf(s, "  mailconfd probe %s\n", lab.Host)
-	fmt.Fprintf(s, "  mailconfd records %s --mail-host %s\n", lab.Domain, lab.Host)
+	fmt.Fprintf(s, "  %s probe %s\n", self(), lab.Host)
+	fmt.Fprintf(s, "  %s records %s --mail-host %s\n", self(), lab.Domain, lab.Host)
 	for _, l := range s.listeners {
 		if l.Door == server.Admin {
 			fmt.Fprintf(s, "  curl http://%s/metrics\n", l.Addr())
@@ -426,4 +426,17 @@ func protocolWords(r settings.Role) string {
 		return "SMTP"
 	}
 	return strings.ToUpper(string(r))
+}
+
+// self is how this program is called, for commands to be copied.
+func self() string {
+	executable, err := os.Executable()
+	switch {
+	case err == nil && strings.Contains(executable, "go-build"):
+		return "go run ./cmd/mailconfd"
+	case strings.ContainsRune(os.Args[0], filepath.Separator):
+		return os.Args[0]
+	default:
+		return "mailconfd"
+	}
 }

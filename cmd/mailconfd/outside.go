@@ -70,11 +70,11 @@ func (w world) BestMX(ctx context.Context, domain string) ([]string, error) {
 // look probes the services once, telling progress on a terminal, and returns what was
 // seen in the order of the services.
 func (a *app) look(ctx context.Context, w world, services []settings.Service) ([]settings.Observation, error) {
-	bar := a.progress(len(services))
+	bar := a.progress(services)
 	seen := map[settings.Service]settings.Observation{}
 	w.Round(ctx, services, func(o settings.Observation) {
 		seen[o.Service] = o
-		bar.step()
+		bar.step(o.Service)
 	})
 	bar.done()
 	if err := ctx.Err(); err != nil {

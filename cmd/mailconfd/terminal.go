@@ -1,14 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"mailconfd/settings"
 )
 
 // screen is where something is printed for people: how wide it is, and whether it can
@@ -68,32 +70,47 @@ func (s screen) paragraph(indent int, label, words string) {
 	}
 }
 
-// progress shows on a terminal how many of a number of things are done.
+// progress shows on a terminal which services are still waited for.
 type progress struct {
 	screen
-	of, have int
+	of   int
+	open []settings.Service
+	last int // width of what is shown
 }
 
-func (a *app) progress(of int) *progress {
-	p := &progress{screen: a.screenOf(a.stderr), of: of}
+func (a *app) progress(services []settings.Service) *progress {
+	p := &progress{screen: a.screenOf(a.stderr), of: len(services), open: slices.Clone(services)}
 	p.show()
 	return p
 }
 
-func (p *progress) step() {
-	p.have++
+// step takes a service that is done off the list.
+func (p *progress) step(done settings.Service) {
+	p.open = slices.DeleteFunc(p.open, func(s settings.Service) bool { return s == done })
 	p.show()
 }
 
 func (p *progress) show() {
-	if p.terminal {
-		fmt.Fprintf(p, "\rprobing: %d of %d services answered or given up ", p.have, p.of)
+	if !p.terminal || len(p.open) == 0 {
+		return
 	}
+	s := p.open[0]
+	words := fmt.Sprintf("probing: %d of %d, waiting for %s %d of %s", p.of-len(p.open), p.of, s.Scheme, s.Port, s.Host)
+	p.write(text.Trim(words, p.width-1))
 }
 
 // done takes the line away again.
-func (p *progress) done() {
-	if p.terminal {
-		fmt.Fprint(p, "\r"+strings.Repeat(" ", min(60, cmp.Or(p.width, 60)-1))+"\r")
+func (p *progress) done() { p.write("") }
+
+// write puts words in the place of what is shown.
+func (p *progress) write(words string) {
+	if !p.terminal {
+		return
 	}
+	width := text.StringWidth(words)
+	fmt.Fprint(p, "\r"+words+strings.Repeat(" ", max(p.last-width, 0)))
+	if words == "" {
+		fmt.Fprint(p, "\r")
+	}
+	p.last = width
 }
