@@ -39,13 +39,16 @@ again; a bad one leaves the good one running.`,
 		Example: `  mailconfd serve example.org --mail-host mail.example.org
   mailconfd serve --config /etc/mailconfd/mailconfd.yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
-			load := func() (config.Config, error) { return a.load(c, mailHost, args...) }
+			load := func() (config.Config, error) {
+				cfg, err := a.load(c, mailHost, args...)
+				if err == nil && !hasDomain(cfg) {
+					err = errors.New("nothing to serve: write a configuration (mailconfd config example), or try: mailconfd serve example.org --mail-host mail.example.org")
+				}
+				return cfg, err
+			}
 			cfg, err := load()
 			if err != nil {
 				return err
-			}
-			if len(cfg.Providers) == 0 || !hasDomain(cfg) {
-				return errors.New("nothing to serve: write a configuration (mailconfd config example), or try: mailconfd serve example.org --mail-host mail.example.org")
 			}
 			world, err := a.outside(cfg, timeout)
 			if err != nil {
@@ -71,6 +74,7 @@ again; a bad one leaves the good one running.`,
 	return c
 }
 
+// hasDomain tells whether there is anything to serve; each domain has its provider.
 func hasDomain(cfg config.Config) bool {
 	for range cfg.Domains() {
 		return true
@@ -86,6 +90,7 @@ type daemon struct {
 	directory atomic.Pointer[directory.Directory]
 	server    *server.Server
 	monitor   *monitor.Monitor
+	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	silent    map[string][]string                      // by provider: why formats are not published, as last logged
 }
@@ -95,6 +100,13 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), silent: map[string][]string{}}
+	d.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mailconfd_config_reloads_total", Help: "Configurations read again: taken up, or refused because of faults.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{reloadTaken, reloadRefused} {
+		d.reloads.WithLabelValues(outcome)
+	}
+	registry.MustRegister(d.reloads)
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
@@ -175,11 +187,18 @@ func declared(cfg config.Config) monitor.Declared {
 	return monitor.Declared{Providers: cfg.Providers, Policy: cfg.Policy, Interval: cfg.Probe.Interval}
 }
 
+// What can become of a configuration that is read again.
+const (
+	reloadTaken   = "taken"
+	reloadRefused = "refused"
+)
+
 // reload takes up a new configuration, if it is good.
 func (d *daemon) reload(ctx context.Context, load func() (config.Config, error)) {
 	cfg, err := load()
 	if err != nil {
 		d.log.Error("the configuration was not reloaded; the one before stays in force", "error", err)
+		d.reloads.WithLabelValues(reloadRefused).Inc()
 		return
 	}
 	if d.monitor.Declare(ctx, declared(cfg)) != nil {
@@ -191,6 +210,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
 		d.log.Warn("some changes take effect after a restart only", "keys", fixed)
 	}
+	d.reloads.WithLabelValues(reloadTaken).Inc()
 }
 
 // changedUntilRestart returns the keys that differ and that a running process cannot
