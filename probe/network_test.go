@@ -78,3 +78,6 @@ func look(t *testing.T, url string, serve func(string, net.Conn), change func(*p
 	checkBounds(t, o)
 	return o
 }
+
+// testClock is a clock that stands still.
+func testClock() time.Time { return testNow }

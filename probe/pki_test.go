@@ -38,7 +38,7 @@ func (s signer) pair() tls.Certificate {
 // pki is a root and an intermediate.
 type pki struct{ root, intermediate signer }
 
-func newPKI(t *testing.T) pki {
+func newPKI(t testing.TB) pki {
 	t.Helper()
 	root := sign(t, caTemplate("Test root"), signer{})
 	return pki{root, sign(t, caTemplate("Test intermediate"), root)}
@@ -81,7 +81,7 @@ type leafOptions struct {
 }
 
 // leaf mints a certificate.
-func (p pki) leaf(t *testing.T, o leafOptions) signer {
+func (p pki) leaf(t testing.TB, o leafOptions) signer {
 	t.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: o.commonCN}, NotBefore: testNow.Add(-30 * day), NotAfter: testNow.Add(60 * day),
@@ -126,12 +126,12 @@ func (p pki) leaf(t *testing.T, o leafOptions) signer {
 }
 
 // sign makes a certificate; the zero signer lets it sign itself.
-func sign(t *testing.T, template *x509.Certificate, by signer) signer {
+func sign(t testing.TB, template *x509.Certificate, by signer) signer {
 	t.Helper()
 	return signWith(t, template, by, false)
 }
 
-func signWith(t *testing.T, template *x509.Certificate, by signer, useRSA bool) signer {
+func signWith(t testing.TB, template *x509.Certificate, by signer, useRSA bool) signer {
 	t.Helper()
 	var key crypto.Signer
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
