@@ -9,9 +9,15 @@ set -euo pipefail
 
 packages=(
   dovecot-imapd dovecot-pop3d dovecot-managesieved # IMAP, POP3, ManageSieve; login for Postfix
+  dovecot-lmtpd                                    # takes from Postfix what is sent to jane
   postfix                                          # submission and submissions
+  thunderbird                                      # a mail client, about 310 MB
   bind9-utils                                      # named-checkzone
   iproute2 util-linux                              # ip; unshare and nsenter
+  accountwizard libevolution geary claws-mail aerc # KDE's ispdb, Evolution's library, and clients with a window or a terminal
+  python3-exchangelib                              # an Autodiscover client
+  xvfb dbus-daemon at-spi2-core                    # a screen, a session bus, and the bus of screen readers,
+  python3-gi gir1.2-atspi-2.0                      # on which the tests press a client's buttons
   "$@"
 )
 
