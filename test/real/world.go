@@ -32,7 +32,8 @@ type world struct {
 	authority   *authority
 	certificate certificate // of the mail server
 	mailHost    *machine
-	resolver    string // HOST:PORT of the DNS server that knows example.test
+	names       *nameServer
+	resolver    string // HOST:PORT of names
 	postfix     *postfix
 }
 
@@ -44,7 +45,7 @@ func newWorld(t *testing.T) *world {
 	w.authority = newAuthority(t, w.dir, "Trusted")
 	w.certificate = w.authority.issue(t, mailName)
 	w.mailHost = newMailHost(t)
-	w.resolver = startNameServer(t, zoneFile(""))
+	w.names, w.resolver = startNameServer(t, zoneFile("")), resolver
 	w.postfix = newPostfix(t, w)
 	startDovecot(t, w)
 	w.postfix.start(t)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -38,22 +39,37 @@ func checkZone(t *testing.T, zone string) {
 	}
 }
 
-// startNameServer serves a zone file on UDP and TCP until the test ends, and returns HOST:PORT.
-func startNameServer(t *testing.T, zone string) string {
+// nameServer answers from zones that can be changed while it runs.
+type nameServer struct {
+	records atomic.Pointer[[]dns.RR]
+}
+
+// load makes the server answer from this zone file alone, from the next query on.
+func (n *nameServer) load(t *testing.T, zone string) {
 	t.Helper()
 	records := parseZone(t, zone)
-	const address = "127.0.0.1:53"
-	packets, err := net.ListenPacket("udp", address)
+	n.records.Store(&records)
+}
+
+// resolver is HOST:PORT of the name server of the tests.
+const resolver = "127.0.0.1:53"
+
+// startNameServer serves a zone file on UDP and TCP until the test ends.
+func startNameServer(t *testing.T, zone string) *nameServer {
+	t.Helper()
+	n := &nameServer{}
+	n.load(t, zone)
+	packets, err := net.ListenPacket("udp", resolver)
 	if err != nil {
 		t.Fatal(err)
 	}
-	streams, err := net.Listen("tcp", address)
+	streams, err := net.Listen("tcp", resolver)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, server := range []*dns.Server{{PacketConn: packets}, {Listener: streams}} {
 		server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
-			_ = w.WriteMsg(answer(records, query)) // a client that has gone is no fault
+			_ = w.WriteMsg(answer(*n.records.Load(), query)) // a client that has gone is no fault
 		})
 		started, stopped := make(chan struct{}), make(chan error, 1)
 		server.NotifyStartedFunc = func() { close(started) }
@@ -70,7 +86,7 @@ func startNameServer(t *testing.T, zone string) string {
 			<-stopped
 		})
 	}
-	return address
+	return n
 }
 
 // parseZone reads a zone file.
