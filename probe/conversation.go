@@ -85,7 +85,7 @@ func (c *conversation) greet() error {
 	}
 	c.allow(start, timeouts.Greeting)
 	if err := c.protocol.greeting(c.dialogue); err != nil {
-		return err
+		return c.inWords(err)
 	}
 	c.open = true
 	c.rest()
@@ -122,7 +122,7 @@ func (c *conversation) startTLS() error {
 func (c *conversation) judge() error {
 	offer, err := c.protocol.capabilities(c.dialogue)
 	if err != nil {
-		return err
+		return c.inWords(err)
 	}
 	if offer.starttls {
 		c.warn(settings.WarnSTARTTLSTwice, "STARTTLS is offered inside TLS")
@@ -144,6 +144,16 @@ func (c *conversation) judge() error {
 		return fail(settings.FailureNoAuth, "offered inside TLS: %s", offered)
 	}
 	return nil
+}
+
+// inWords looks whether a refusal is about the certificate that the server asked us for:
+// Postfix 3.7 finishes the handshake without one and answers the next command with 421.
+func (c *conversation) inWords(err error) error {
+	failure := failureOf(err)
+	if c.asked && strings.Contains(strings.ToLower(failure.Detail), "certificate") {
+		return fail(settings.FailureClientCertificate, "%s", failure.Detail)
+	}
+	return err
 }
 
 // warnCleartext looks at what stands beside PLAIN, LOGIN or the protocol's own command.

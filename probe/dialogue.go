@@ -66,7 +66,8 @@ type dialogue struct {
 	patience   time.Duration
 	proxied    bool
 	secure     bool // TLS is on, or being put on
-	wanted     bool // the server asked for a certificate of ours and has not spoken since
+	asked      bool // in the handshake, for a certificate of ours
+	spoken     bool // the server has said something since the handshake
 	open       bool // the server has greeted and takes commands
 	transcript *transcript
 	warnings   []settings.Warning
@@ -120,7 +121,7 @@ func (d *dialogue) hear(doing string) (string, error) {
 		}
 		return "", d.broken(doing, err)
 	}
-	d.wanted = false // whoever talks does not insist
+	d.spoken = d.secure
 	text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
 	d.transcript.heard(text)
 	return text, nil
@@ -196,7 +197,7 @@ func (d *dialogue) broken(doing string, err error) error {
 		return fail(settings.FailureTooLong, "%s: more than %d octets in a line, or %d in all", doing, maxLine, maxText)
 	case isTimeout(err):
 		return fail(settings.FailureTimeout, "%s: no full answer within %s", doing, d.patience)
-	case d.wanted && (isAlert(err) || isEnd(err) || isCut(err)):
+	case d.asked && !d.spoken && (isAlert(err) || isEnd(err) || isCut(err)):
 		// With TLS 1.3 a server says so after the handshake is over for the client
 		// (RFC 8446 section 4.4.2.4).
 		return fail(settings.FailureClientCertificate, "%s: the server asked for a client certificate and ends: %s", doing, reasonOf(err))

@@ -42,7 +42,7 @@ func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Pro
 		HELO:     "client.example.test",
 		Timeouts: probe.Timeouts{
 			Connect: 500 * time.Millisecond, Greeting: 3 * time.Second, Silence: 500 * time.Millisecond,
-			Handshake: 2 * time.Second, Dialogue: 20 * time.Second,
+			Handshake: 3 * time.Second, Dialogue: 20 * time.Second,
 		},
 	}
 	if change != nil {
@@ -53,7 +53,7 @@ func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Pro
 
 func TestHealthyLab(t *testing.T) {
 	t.Parallel()
-	_, prober := atLab(t, nil)
+	_, prober := atLab(t, func(o *probe.Options) { o.Timeouts = probe.Timeouts{} })
 	want := map[settings.Service]settings.Mechanisms{}
 	for _, s := range settings.Candidates(lab.Host) {
 		want[s] = settings.Mechanisms{"PLAIN", "LOGIN"}

@@ -7,6 +7,10 @@
 // log in with a password are all there. What is said before TLS is used to get to TLS
 // and for warnings, and then forgotten.
 //
+// Whatever the dialogue meets first is the failure. Of a certificate's faults the first
+// in this order counts: another name, expired, not yet valid, intermediate missing,
+// root unknown.
+//
 // All four protocols run on one line dialogue with a byte limit and a deadline that no
 // server can stretch.
 //

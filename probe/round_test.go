@@ -139,6 +139,33 @@ func TestCancelledRoundReportsAll(t *testing.T) {
 	})
 }
 
+// TestDefaults looks at a real port as the zero Options do.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "* BYE not here\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}()
+	o := probe.New(probe.Options{}).Probe(t.Context(), service(t, "imap://"+listener.Addr().String()))
+	_ = listener.Close()
+	<-served
+	a := o.Addresses[0]
+	if a.Failure == nil || a.Failure.Kind != settings.FailureGreeting || !a.Local || o.Vantage != "here" || o.At.IsZero() || a.Took <= 0 {
+		t.Errorf("got %+v", o)
+	}
+}
+
 // TestHELO looks at the name that the prober gives.
 func TestHELO(t *testing.T) {
 	t.Parallel()

@@ -152,7 +152,7 @@ func (s *stage) dial(context.Context, string, string) (net.Conn, error) {
 	s.next++
 	s.servers.Go(func() {
 		defer server.Close()
-		p := &player{stage: s, conn: server, client: conn}
+		p := &player{stage: s, raw: server, conn: server, client: conn}
 		p.reader = bufio.NewReader(p.conn)
 		for _, step := range steps {
 			if err := p.play(step); err != nil {
@@ -182,7 +182,8 @@ func (r *resettable) Read(p []byte) (int, error) {
 // player is the server's side of one connection.
 type player struct {
 	*stage
-	conn   net.Conn
+	raw    net.Conn
+	conn   net.Conn // raw, or TLS on it
 	reader *bufio.Reader
 	client *resettable
 }
@@ -205,7 +206,11 @@ func (p *player) play(step string) error {
 		}
 		return nil
 	case "TLS":
-		secure := tls.Server(p.conn, &tls.Config{Certificates: []tls.Certificate{p.cert}})
+		config := &tls.Config{Certificates: []tls.Certificate{p.cert}}
+		if rest == "ASKING" {
+			config.ClientAuth = tls.RequestClientCert
+		}
+		secure := tls.Server(p.conn, config)
 		p.conn, p.reader = secure, bufio.NewReader(secure)
 		return secure.Handshake()
 	case "WAIT":
@@ -220,7 +225,7 @@ func (p *player) play(step string) error {
 		return err
 	case "RESET":
 		p.client.reset.Store(true)
-		return p.conn.Close()
+		return p.raw.Close()
 	case "CLOSE":
 		_ = p.conn.Close() // of TLS too, which may find that the prober has left
 		return nil

@@ -44,7 +44,7 @@ func (c *conversation) handshake(d *dialogue, legacy bool) (*tls.Conn, error) {
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // judgeCertificate verifies
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			d.wanted = true
+			d.asked = true
 			return new(tls.Certificate), nil // none
 		},
 	}
@@ -73,6 +73,7 @@ var (
 func (c *conversation) handshakeFailure(err error) error {
 	const doing = "TLS handshake"
 	if text := leadingText(c.wire.head); text != "" {
+		text, _, _ = strings.Cut(text, "\r\n")
 		c.transcript.heard(text)
 		if c.visit.service.Security() == settings.STARTTLS {
 			// Late plaintext is an injection as much as early plaintext is.
