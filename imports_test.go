@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"autodiscover":          {"settings"},
 	"srvrecords":            {"settings"},
 	"probe":                 {"settings"},
+	"doctor":                {"settings"},
 	"config":                {"settings"},
 	"internal/outside":      {},
 	"internal/directory":    {},
@@ -35,7 +36,7 @@ var rooms = map[string][]string{
 	"internal/lab":          {"settings"},
 	"cmd/mailconfd": {
 		"settings", "autoconfig", "autodiscover", "srvrecords", "probe", "config", "internal/outside", "internal/directory",
-		"internal/store", "internal/monitor", "internal/server", "internal/lab",
+		"internal/store", "internal/monitor", "internal/server", "internal/lab", "doctor",
 	},
 	"test/real": {},
 }
@@ -56,7 +57,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/golang-lru":       {"internal/directory"},
 	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "cmd/mailconfd"},
 	"golang.org/x/crypto/x509roots":         {"internal/outside"},
-	"golang.org/x/net/publicsuffix":         {"config", "internal/directory"},
+	"golang.org/x/net/publicsuffix":         {"config", "internal/directory", "doctor"},
 	"net/http":                              {"internal/server", "test/real"},
 	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
 	"log":                                   {"internal/lab"}, // go-smtp and go-imap take no other logger

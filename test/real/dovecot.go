@@ -13,12 +13,16 @@ import (
 // password is the one that Dovecot takes from every user name. Its configuration has no way to write a blank here.
 const password = "correct-horse"
 
-// startDovecot starts IMAP on 143 and 993, POP3 on 110 and 995 and ManageSieve on 4190 of the mail host, and the
-// login service in Postfix's private directory. It returns when all answer.
+// homes is the directory where each user's mail is, in NAME/mail, a maildir.
+func (w *world) homes() string { return filepath.Join(w.dir, "dovecot", "homes") }
+
+// startDovecot starts IMAP on 143 and 993, POP3 on 110 and 995 and ManageSieve on 4190 of the mail host, and in
+// Postfix's private directory the login service and LMTP, for what was sent. It returns when all answer. Users whose
+// addresses begin alike, up to the @, have one mailbox: then the user name may be the address or its local part.
 func startDovecot(t *testing.T, w *world) *daemon {
 	t.Helper()
 	dir := filepath.Join(w.dir, "dovecot")
-	homes := filepath.Join(dir, "homes")
+	homes := w.homes()
 	if err := os.MkdirAll(homes, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +32,7 @@ func startDovecot(t *testing.T, w *world) *daemon {
 	file := filepath.Join(dir, "dovecot.conf")
 	writeFile(t, file, fmt.Sprintf(`
 # A provider's usual settings: nothing without TLS.
-protocols = imap pop3 sieve
+protocols = imap pop3 sieve lmtp
 listen = *, ::
 ssl = required
 ssl_cert = <%[1]s
@@ -48,7 +52,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=mail gid=mail home=%[2]s/homes/%%u
+  args = uid=mail gid=mail home=%[2]s/homes/%%n allow_all_users=yes
 }
 service auth {
   unix_listener %[4]s {
@@ -57,7 +61,14 @@ service auth {
     group = postfix
   }
 }
-`, w.certificate.file, dir, password, w.postfix.loginSocket()), 0o644)
+service lmtp {
+  unix_listener %[5]s {
+    mode = 0600
+    user = postfix
+    group = postfix
+  }
+}
+`, w.certificate.file, dir, password, w.postfix.loginSocket(), w.postfix.deliverySocket()), 0o644)
 	d := startDaemon(t, "dovecot", w.dir, w.mailHost.command(context.Background(), "/usr/sbin/dovecot", "-F", "-c", file))
 	d.waitForPorts(t, "143", "993", "110", "995", "4190")
 	return d

@@ -59,8 +59,8 @@ alias_maps =
 inet_protocols = all
 smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
-# What is sent is accepted and goes nowhere.
-default_transport = discard
+# What is sent, to whomever, goes to Dovecot.
+default_transport = lmtp:unix:private/lmtp
 
 smtpd_tls_chain_files = %[4]s
 smtpd_tls_security_level = encrypt
@@ -76,6 +76,9 @@ smtpd_sasl_path = private/auth
 
 // loginSocket is where Postfix asks Dovecot whether a password is right.
 func (p *postfix) loginSocket() string { return filepath.Join(p.queue, "private", "auth") }
+
+// deliverySocket is where Postfix hands Dovecot what was sent.
+func (p *postfix) deliverySocket() string { return filepath.Join(p.queue, "private", "lmtp") }
 
 // start runs Postfix and returns when its healthy listeners answer.
 func (p *postfix) start(t *testing.T) {
@@ -113,7 +116,7 @@ flush     unix  n - n 1000? 0 flush
 proxymap  unix  - - n -     - proxymap
 showq     unix  n - n -     - showq
 error     unix  - - n -     - error
-discard   unix  - - n -     - discard
+lmtp      unix  - - n -     - lmtp
 anvil     unix  - - n -     1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 # What postscreen hands its clients to: the smtpd of a port for relay.

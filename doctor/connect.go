@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"mailconfd/settings"
+)
+
+// connect tries what each client would set up, each service once, and adds to its
+// report what does not work. A client with nothing to send with, or nothing to read
+// with, has found nothing of use.
+func (e *examination) connect(reports []ClientReport) {
+	var wg sync.WaitGroup
+	for i := range reports {
+		wg.Go(func() { e.connectClient(&reports[i]) })
+	}
+	wg.Wait()
+}
+
+func (e *examination) connectClient(r *ClientReport) {
+	if r.Verdict == Unknown {
+		return
+	}
+	var c client
+	for _, known := range clients {
+		if known.name == r.Client {
+			c = known
+		}
+	}
+	sends, reads := false, false
+	for i := range r.Settings {
+		s := &r.Settings[i]
+		sends = sends || s.Role == settings.RoleSubmission
+		reads = reads || s.Role == settings.RoleIMAP || s.Role == settings.RolePOP3
+		if f, bad := e.try(c, s); bad {
+			r.Findings = append(r.Findings, f)
+		}
+	}
+	switch {
+	case len(r.Settings) == 0:
+		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no settings and asks its user for everything", ""))
+	case !sends:
+		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no server for sending", ""))
+	case !reads:
+		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no server for reading mail", ""))
+	}
+}
+
+// try probes a setting and returns what is wrong with it for this client.
+func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
+	if s.Security == SecurityAuto {
+		e.settle(s)
+	}
+	service, encrypted := s.Service()
+	if !encrypted {
+		s.Failure = &settings.Failure{Kind: settings.FailureNoSTARTTLS, Detail: "the client would not encrypt"}
+		return finding(KindPlaintext, fmt.Sprintf("%s would use %s %d for %s without encryption (from %s)", c.title, s.Host, s.Port, s.Role, s.Source), ""), true
+	}
+	v := e.probe(service).Verdict()
+	if v.Verified {
+		if c.login == nil && v.Auth.Password() != settings.NoPassword || c.login != nil && c.login(s.Role, v.Auth) {
+			s.Works = true
+			return f, false
+		}
+		s.Failure = &settings.Failure{Kind: settings.FailureNoAuth, Detail: "offered: " + strings.Join(v.Auth, " ")}
+		return finding(KindNoPassword, fmt.Sprintf("%s: %s offers %s, of which %s knows none", s.Role, service, strings.Join(v.Auth, " "), c.title), ""), true
+	}
+	s.Failure = v.Failure
+	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s (from %s): %s", service, s.Source, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true
+}
+
+// settle decides for a client that tries implicit TLS and then STARTTLS.
+func (e *examination) settle(s *Setting) {
+	for _, security := range []Security{SecurityTLS, SecuritySTARTTLS} {
+		tried := *s
+		tried.Security = security
+		service, _ := tried.Service()
+		if e.probe(service).Verdict().Verified {
+			s.Security = security
+			return
+		}
+	}
+	s.Security = SecurityTLS
+}
+
+// kindOf says what a failed probe means for a client that was sent there.
+func kindOf(k settings.FailureKind) Kind {
+	switch k {
+	case settings.FailureDNS, settings.FailureRefused, settings.FailureTimeout, settings.FailureUnreachable, settings.FailureReset:
+		return KindNotReached
+	case settings.FailureTLSOnPlaintextPort, settings.FailurePlaintextOnTLSPort, settings.FailureNoSTARTTLS:
+		return KindOtherTLS
+	case settings.FailureCertificateName:
+		return KindCertificateName
+	case settings.FailureCertificateExpired, settings.FailureCertificateNotYet, settings.FailureCertificateChain, settings.FailureCertificateRoot:
+		return KindCertificate
+	case settings.FailureNoAuth, settings.FailureOAuthOnly:
+		return KindNoPassword
+	case settings.FailureLocal, settings.FailureTemporary:
+		return KindNotTested
+	default:
+		return KindServer
+	}
+}
