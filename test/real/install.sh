@@ -14,10 +14,12 @@ packages=(
   thunderbird                                      # a mail client, about 310 MB
   bind9-utils                                      # named-checkzone
   iproute2 util-linux                              # ip; unshare and nsenter
-  accountwizard libevolution geary claws-mail aerc # KDE's ispdb, Evolution's library, and clients with a window or a terminal
+  accountwizard libevolution evolution-data-server # KDE's ispdb; Evolution's library
+  geary claws-mail aerc                            # clients with a window, or in a terminal
   python3-exchangelib                              # an Autodiscover client
   xvfb dbus-daemon at-spi2-core                    # a screen, a session bus, and the bus of screen readers,
   python3-gi gir1.2-atspi-2.0                      # on which the tests press a client's buttons
+  tmux gcc libc6-dev                               # a terminal; a compiler for the program that calls Evolution's library
   "$@"
 )
 
