@@ -46,3 +46,15 @@ func xmlTypes(kinds ...string) func(string) bool {
 		return slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(contentType, k) })
 	}
 }
+
+// poxRequest is the body that Thunderbird and others post to Autodiscover, with the
+// address as it is: an "&" in it makes it malformed.
+func poxRequest(address string) string {
+	return `<?xml version="1.0" encoding="utf-8"?>
+<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006">
+  <Request>
+    <EMailAddress>` + address + `</EMailAddress>
+    <AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema>
+  </Request>
+</Autodiscover>`
+}

@@ -262,13 +262,7 @@ func fill(text string, a settings.Address) string {
 // thunderbirdAutodiscover posts to the three URLs and the SRV's host, and takes the
 // first that answers.
 func (v *visit) thunderbirdAutodiscover(domain, address string) []Setting {
-	body := `<?xml version="1.0" encoding="utf-8"?>
-<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006">
-  <Request>
-    <EMailAddress>` + address + `</EMailAddress>
-    <AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema>
-  </Request>
-</Autodiscover>`
+	body := poxRequest(address)
 	const path = "/autodiscover/autodiscover.xml"
 	urls := []string{"https://autodiscover." + domain + path, "https://" + domain + path, "http://autodiscover." + domain + path}
 	var decided, found = false, []Setting(nil)
