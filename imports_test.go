@@ -58,7 +58,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "cmd/mailconfd"},
 	"golang.org/x/crypto/x509roots":         {"internal/outside"},
 	"golang.org/x/net/publicsuffix":         {"config", "internal/directory", "doctor"},
-	"net/http":                              {"internal/server", "test/real"},
+	"net/http":                              {"internal/server", "internal/outside", "test/real"},
 	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
 	"log":                                   {"internal/lab"}, // go-smtp and go-imap take no other logger
 	"database/sql":                          {},

@@ -65,7 +65,16 @@ func choose(ips []netip.Addr) []netip.Addr {
 var (
 	sharedAddresses = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
 	thisNetwork     = netip.MustParsePrefix("0.0.0.0/8")     // RFC 1122 section 3.2.1.3
+	reserved        = netip.MustParsePrefix("240.0.0.0/4")   // RFC 1112 section 4; 255.255.255.255 too
+	translated      = netip.MustParsePrefix("64:ff9b::/96")  // RFC 6052 section 2.1
+	sixToFour       = netip.MustParsePrefix("2002::/16")     // RFC 3056 section 2
 )
+
+// Locality says why an address is not one that clients elsewhere reach, or "". Through a
+// proxy, this machine's own addresses are not known to be near.
+func (p *Prober) Locality(ip netip.Addr) string {
+	return locality(ip.Unmap().WithZone(""), p.options.OwnAddresses())
+}
 
 // locality says why an address is not one that clients elsewhere reach, or "".
 func locality(ip netip.Addr, own []netip.Addr) string {
@@ -80,10 +89,28 @@ func locality(ip netip.Addr, own []netip.Addr) string {
 		return "an address that providers share out among their customers (RFC 6598)"
 	case thisNetwork.Contains(ip) || ip.IsUnspecified():
 		return "the address of this machine itself"
+	case ip.IsMulticast() || reserved.Contains(ip):
+		return "an address that no host has"
 	case slices.Contains(own, ip):
 		return "an address of this machine"
 	}
+	if inner, ok := embedded(ip); ok {
+		return locality(inner, own)
+	}
 	return ""
+}
+
+// embedded returns the IPv4 address that a translator or a 6to4 relay would go to
+// (RFC 6052 section 2.1, RFC 3056 section 2).
+func embedded(ip netip.Addr) (netip.Addr, bool) {
+	b := ip.As16()
+	switch {
+	case translated.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	case sixToFour.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
 }
 
 // interfaceAddresses returns the addresses of this machine's interfaces. If they cannot

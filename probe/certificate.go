@@ -15,17 +15,18 @@ import (
 // expiresSoon is how long before its end a certificate is worth a warning.
 const expiresSoon = 14 * 24 * time.Hour
 
-// judgeCertificate decides whether a client can trust what the server sent. Faults are
-// looked for in a fixed order, and the first one is the failure: name, expired, not yet
-// valid, chain, root. So a self-signed certificate of another name is one of another
-// name, and an expired one from an unknown root has expired; the detail tells the rest.
-func (c *conversation) judgeCertificate(chain []*x509.Certificate) error {
+// JudgeCertificate decides whether a client can trust, for the host, the chain that a
+// server sent. Faults are looked for in a fixed order, and the first one is the failure:
+// name, expired, not yet valid, chain, root. So a self-signed certificate of another
+// name is one of another name, and an expired one from an unknown root has expired; the
+// detail tells the rest. A certificate without a fault can deserve warnings.
+func (p *Prober) JudgeCertificate(host string, chain []*x509.Certificate) (*settings.Failure, []settings.Warning) {
 	if len(chain) == 0 {
-		return fail(settings.FailureTLS, "the server sent no certificate")
+		return failureOf(fail(settings.FailureTLS, "the server sent no certificate")), nil
 	}
-	now := c.visit.prober.options.Now()
+	now := p.options.Now()
 	leaf := chain[0]
-	faults := faultsOf(leaf, c.visit.service.Host, now)
+	faults := faultsOf(leaf, host, now)
 	// A certificate that is out of its time is judged as of the nearest moment within.
 	at := now
 	if at.After(leaf.NotAfter) {
@@ -33,19 +34,32 @@ func (c *conversation) judgeCertificate(chain []*x509.Certificate) error {
 	} else if at.Before(leaf.NotBefore) {
 		at = leaf.NotBefore
 	}
-	private, fault := c.verify(chain, at)
+	private, fault := p.verify(chain, at)
 	// At such a moment the issuer's certificate may have been out of its time too.
 	if fault != nil && (at.Equal(now) || fault.Kind != settings.FailureCertificateExpired) {
 		faults = append(faults, *fault)
 	}
 	if len(faults) > 0 {
-		return asFailure(faults)
+		return failureOf(asFailure(faults)), nil
 	}
+	var warnings []settings.Warning
 	if private {
-		c.warn(settings.WarnPrivateRoot, "the certificate of "+c.visit.service.Host+" leads to a root that only we were told to trust")
+		warnings = append(warnings, settings.Warning{Kind: settings.WarnPrivateRoot, Detail: "the certificate of " + host + " leads to a root that only we were told to trust"})
 	}
 	if left := leaf.NotAfter.Sub(now); left < expiresSoon {
-		c.warn(settings.WarnCertificateExpires, "it expires at "+moment(leaf.NotAfter))
+		warnings = append(warnings, settings.Warning{Kind: settings.WarnCertificateExpires, Detail: "it expires at " + moment(leaf.NotAfter)})
+	}
+	return nil, warnings
+}
+
+// judgeCertificate takes the judgement into the conversation.
+func (c *conversation) judgeCertificate(chain []*x509.Certificate) error {
+	failure, warnings := c.visit.prober.JudgeCertificate(c.visit.service.Host, chain)
+	if failure != nil {
+		return (*failed)(failure)
+	}
+	for _, w := range warnings {
+		c.warn(w.Kind, w.Detail)
 	}
 	return nil
 }
@@ -84,8 +98,8 @@ func asFailure(faults []settings.Failure) error {
 
 // verify follows the chain to a root: one that clients have, else one that only we were
 // told to trust.
-func (c *conversation) verify(chain []*x509.Certificate, at time.Time) (private bool, fault *settings.Failure) {
-	options := x509.VerifyOptions{Roots: c.visit.prober.options.Roots, Intermediates: x509.NewCertPool(), CurrentTime: at}
+func (p *Prober) verify(chain []*x509.Certificate, at time.Time) (private bool, fault *settings.Failure) {
+	options := x509.VerifyOptions{Roots: p.options.Roots, Intermediates: x509.NewCertPool(), CurrentTime: at}
 	for _, cert := range chain[1:] {
 		options.Intermediates.AddCert(cert)
 	}
@@ -93,7 +107,7 @@ func (c *conversation) verify(chain []*x509.Certificate, at time.Time) (private 
 	if err == nil {
 		return false, nil
 	}
-	if options.Roots = c.visit.prober.options.Extra; options.Roots != nil {
+	if options.Roots = p.options.Extra; options.Roots != nil {
 		_, private := chain[0].Verify(options)
 		if private == nil {
 			return true, nil

@@ -70,20 +70,45 @@ func connectFailure(ctx context.Context, address string, patience fmt.Stringer, 
 	if !strings.HasPrefix(reason, doing) {
 		reason = doing + ": " + reason
 	}
+	switch kind := networkKind(err); {
+	case isNoRoute(err):
+		return errors.Join(fail(kind, "%s", reason), errNoRoute)
+	case kind == settings.FailureTimeout:
+		return fail(kind, "%s: no answer within %s", doing, patience)
+	default:
+		return fail(kind, "%s", reason)
+	}
+}
+
+// NetworkFailure says in the words of a probe what an error of a connection means.
+func NetworkFailure(doing string, err error) settings.Failure {
+	kind := networkKind(err)
+	if kind == settings.FailureTimeout {
+		return *failureOf(fail(kind, "%s: no answer in time", doing))
+	}
+	return *failureOf(fail(kind, "%s: %s", doing, strings.TrimPrefix(reasonOf(err), doing+": ")))
+}
+
+// networkKind says what an error of a connection means. The default is that it is ours:
+// a local firewall (EPERM), no more file descriptors, a proxy that does not work.
+func networkKind(err error) settings.FailureKind {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fail(settings.FailureRefused, "%s", reason)
-	case errors.Is(err, syscall.EHOSTUNREACH):
-		return fail(settings.FailureUnreachable, "%s", reason)
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return errors.Join(fail(settings.FailureUnreachable, "%s", reason), errNoRoute)
+		return settings.FailureRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), isNoRoute(err):
+		return settings.FailureUnreachable
 	case isTimeout(err):
-		return fail(settings.FailureTimeout, "%s: no answer within %s", doing, patience)
-	case errors.Is(err, syscall.ECONNRESET):
-		return fail(settings.FailureReset, "%s", reason)
+		return settings.FailureTimeout
+	case isCut(err), isEnd(err):
+		return settings.FailureReset
+	case isAlert(err):
+		return settings.FailureTLS
 	}
-	// A local firewall (EPERM), no more file descriptors, a proxy that does not work.
-	return fail(settings.FailureLocal, "%s", reason)
+	return settings.FailureLocal
+}
+
+func isNoRoute(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // reasonOf returns the bare reason of an error of package net.

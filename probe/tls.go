@@ -30,7 +30,7 @@ func (c *conversation) upgrade() error {
 	// Commands follow at once only where the greeting was before TLS.
 	c.open = c.visit.service.Security() == settings.STARTTLS
 	state := conn.ConnectionState()
-	c.tls = facts(state)
+	c.tls = TLSFacts(state)
 	c.transcript.note("%s, %s, certificate for %s", c.tls.Version, c.tls.Cipher, strings.Join(c.tls.SubjectNames, ", "))
 	return c.judgeCertificate(state.PeerCertificates)
 }
@@ -109,8 +109,8 @@ func leadingText(head []byte) string {
 // greeting begins with one.
 func isTLSRecord(first byte) bool { return first >= 20 && first <= 24 }
 
-// facts are what is kept of a handshake.
-func facts(state tls.ConnectionState) *settings.TLS {
+// TLSFacts returns what is kept of a handshake.
+func TLSFacts(state tls.ConnectionState) *settings.TLS {
 	t := &settings.TLS{Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite)}
 	if len(state.PeerCertificates) == 0 {
 		return t

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailconfd/config"
+	"mailconfd/doctor"
 	"mailconfd/internal/directory"
 	"mailconfd/internal/outside"
 	"mailconfd/probe"
@@ -21,10 +22,11 @@ func lookOutside(c *cobra.Command, timeout *time.Duration) {
 	c.Flags().DurationVar(timeout, "timeout", time.Minute, "longest `TIME` for one dialogue with a mail server")
 }
 
-// world is what a command sees of the outside.
+// world is what a command sees of the outside: a doctor.World.
 type world struct {
 	*probe.Prober
 	resolver *outside.Resolver
+	fetcher  *outside.Fetcher
 }
 
 // outside puts together how the configuration wants to look outside.
@@ -49,7 +51,11 @@ func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
 		Roots: roots, Extra: extra, HELO: cfg.Probe.HELO, Vantage: cfg.Probe.Vantage,
 		Timeouts: probe.Timeouts{Dialogue: timeout},
 	})
-	return world{prober, resolver}, nil
+	fetcher := outside.NewFetcher(outside.FetchOptions{
+		Resolver: resolver, Dialer: dialer, Local: prober.Locality,
+		UserAgent: userAgent(), MaxBody: doctor.MaxBody, Timeout: min(timeout, fetchTimeout),
+	})
+	return world{prober, resolver, fetcher}, nil
 }
 
 // BestMX returns the MX hosts of the lowest preference.
