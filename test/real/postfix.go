@@ -60,7 +60,7 @@ inet_protocols = all
 smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 # What is sent, to whomever, goes to Dovecot.
-default_transport = lmtp:unix:private/lmtp
+default_transport = lmtp:unix:private/dovecot-lmtp
 
 smtpd_tls_chain_files = %[4]s
 smtpd_tls_security_level = encrypt
@@ -78,7 +78,7 @@ smtpd_sasl_path = private/auth
 func (p *postfix) loginSocket() string { return filepath.Join(p.queue, "private", "auth") }
 
 // deliverySocket is where Postfix hands Dovecot what was sent.
-func (p *postfix) deliverySocket() string { return filepath.Join(p.queue, "private", "lmtp") }
+func (p *postfix) deliverySocket() string { return filepath.Join(p.queue, "private", "dovecot-lmtp") }
 
 // start runs Postfix and returns when its healthy listeners answer.
 func (p *postfix) start(t *testing.T) {

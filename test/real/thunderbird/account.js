@@ -54,9 +54,9 @@ async function setUp() {
   forward().click();
   const account = MailServices.accounts.accounts.find(a => a.defaultIdentity?.email == address);
   const outgoing = MailServices.outgoingServer.getServerByKey(account.defaultIdentity.smtpServerKey);
-  const { type: kind, hostName, port, socketType, authMethod, username } = account.incomingServer;
+  const { type: kind, hostname, port, socketType, authMethod, username } = account.incomingServer;
   return {
-    incoming: { type: kind, hostname: hostName, port, socketType, auth: authMethod, username },
+    incoming: { type: kind, hostname, port, socketType, auth: authMethod, username },
     outgoing: {
       type: outgoing.type,
       hostname: outgoing.serverURI.host,
