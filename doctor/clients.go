@@ -2,11 +2,15 @@ package doctor
 
 import (
 	"cmp"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
+
+	"mailconfd/settings"
 )
 
 // clients is the one table of simulators, those that most people use first. A file
@@ -18,6 +22,51 @@ var clients = []client{
 
 // escapeAddress encodes an address as most clients do for a query.
 func escapeAddress(address string) string { return url.QueryEscape(address) }
+
+// escapeComponent encodes an address as encodeURIComponent does, and much like GLib's
+// g_uri_escape_string: only letters, digits and -_.~ stay. A query that decodes "+"
+// gets it back.
+func escapeComponent(address string) string {
+	return strings.ReplaceAll(url.QueryEscape(address), "+", "%20")
+}
+
+// fill expands the placeholders of autoconfig, wherever they stand.
+func fill(text string, a settings.Address) string {
+	return strings.NewReplacer("%EMAILADDRESS%", a.String(), "%EMAILLOCALPART%", a.Local, "%EMAILDOMAIN%", a.Domain).Replace(text)
+}
+
+// reject notes that a document was refused as a whole.
+func (v *visit) reject(p page, why string) {
+	v.note("read the document", why, 0)
+	v.find(finding(KindRejected, p.from+": "+why, ""))
+}
+
+// fromSource says where settings come from.
+func fromSource(found []Setting, source string) []Setting {
+	for i := range found {
+		found[i].Source = source
+	}
+	return found
+}
+
+// ldhHost is a host name of letters, digits and hyphens.
+var ldhHost = regexp.MustCompile(`^(?i:([a-z0-9]|[a-z0-9][a-z0-9-]{0,61}[a-z0-9])(\.([a-z0-9]|[a-z0-9][a-z0-9-]{0,61}[a-z0-9]))*\.?)$`)
+
+// legalHost tells what Thunderbird and Thunderbird for Android take for a host: a name
+// of letters, digits and hyphens, or an IP address (hostnameUtils, HostNameUtils).
+func legalHost(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil && !strings.Contains(text, "%") || len(text) <= 255 && ldhHost.MatchString(text)
+}
+
+// urlHost returns the host of a URL, or "".
+func urlHost(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
 
 // registrable returns the registrable domain of a host by the Public Suffix List, or ""
 // where it has none.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -35,10 +36,15 @@ func (e *examination) connectClient(r *ClientReport) {
 		sends = sends || s.Role == settings.RoleSubmission
 		reads = reads || s.Role == settings.RoleIMAP || s.Role == settings.RolePOP3
 		if f, bad := e.try(c, s); bad {
+			if s.Misread != "" {
+				f.Weight, f.Detail, f.Remedy = Note, f.Detail+"; "+s.Misread, "tell users of "+c.title+" to correct it by hand"
+			}
 			r.Findings = append(r.Findings, f)
 		}
 	}
 	switch {
+	case slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindNothingFound }):
+		// The simulator has said it, and why.
 	case len(r.Settings) == 0:
 		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no settings and asks its user for everything", ""))
 	case !sends:
@@ -60,15 +66,31 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 	}
 	v := e.probe(service).Verdict()
 	if v.Verified {
-		if c.login == nil && v.Auth.Password() != settings.NoPassword || c.login != nil && c.login(s.Role, v.Auth) {
+		if c.logsIn(*s, v.Auth) {
 			s.Works = true
 			return f, false
 		}
 		s.Failure = &settings.Failure{Kind: settings.FailureNoAuth, Detail: "offered: " + strings.Join(v.Auth, " ")}
-		return finding(KindNoPassword, fmt.Sprintf("%s: %s offers %s, of which %s knows none", s.Role, service, strings.Join(v.Auth, " "), c.title), ""), true
+		detail := fmt.Sprintf("%s: %s offers %s, of which %s knows none", s.Role, service, strings.Join(v.Auth, " "), c.title)
+		if len(s.needs) > 0 {
+			detail = fmt.Sprintf("%s: %s offers %s; %s would use nothing but %s", s.Role, service, strings.Join(v.Auth, " "), c.title, strings.Join(s.needs, ", "))
+		}
+		return finding(KindNoPassword, detail, ""), true
 	}
 	s.Failure = v.Failure
 	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s (from %s): %s", service, s.Source, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true
+}
+
+// logsIn tells whether the client can log in with what a server offers.
+func (c client) logsIn(s Setting, offered settings.Mechanisms) bool {
+	switch {
+	case len(s.needs) > 0:
+		return slices.ContainsFunc(s.needs, func(m string) bool { return slices.Contains(offered, m) })
+	case c.login != nil:
+		return c.login(s.Role, offered)
+	default:
+		return offered.Password() != settings.NoPassword
+	}
 }
 
 // settle decides for a client that tries implicit TLS and then STARTTLS.

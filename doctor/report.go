@@ -57,8 +57,15 @@ type Setting struct {
 	Security Security          `json:"security"`
 	Username string            `json:"username"`          // what the client would log in with; "": it asks the user
 	Source   string            `json:"source"`            // where it has it from: a URL, an SRV owner name, "guess"
+	Misread  string            `json:"misread,omitempty"` // what the client makes of it otherwise than published, by its own fault: it is a note then if this does not work
 	Works    bool              `json:"works"`             // the service was probed and does what the client needs
 	Failure  *settings.Failure `json:"failure,omitempty"` // why not
+
+	// needs are the mechanisms of which the client uses one here, whatever else it knows:
+	// what a document says decides. Empty: all that the client knows.
+	needs settings.Mechanisms
+	// meant is what was published, where the client makes another user name of it.
+	meant string
 }
 
 // Service returns the service as the rest of mailconfd names it; ok is false for one

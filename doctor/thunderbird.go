@@ -2,11 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"html"
-	"math"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,12 +9,12 @@ import (
 )
 
 // thunderbird is Thunderbird for the desktop: releases-comm-central cf9726f563 read,
-// 153.7 ESR run.
+// 153.7 ESR run; where the two differ, what ran is right.
 //
 // It asks everything at once and takes the best source that answers: the domain's own
 // four URLs, then the ISPDB, then the MX's domain; Autodiscover only if all of those
-// fail. Of the four URLs the first that answers at all decides: a page of HTML with
-// status 200 hides a good document behind the next URL.
+// fail, but it always waits for it. Of the four URLs the first that answers at all
+// decides: a page of HTML with status 200 hides a good document behind the next URL.
 var thunderbird = client{
 	name: "thunderbird", title: "Thunderbird", read: "Thunderbird 153", people: "many",
 	http: httpRules{
@@ -29,309 +24,142 @@ var thunderbird = client{
 	discover: discoverThunderbird,
 }
 
+const thunderbirdISPDB = "https://live.thunderbird.net/autoconfig/v1.1/"
+
 func discoverThunderbird(v *visit) []Setting {
 	domain, address := v.address.Domain, v.address.String()
 	if strings.Contains("."+domain, ".xn--") {
-		note := finding(KindAsksUser, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
-		note.Weight = Note // its own inability
-		v.find(note)
+		f := finding(KindAsksUser, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
+		f.Weight = Note // its own inability
+		v.find(f)
 	}
-	query := "?emailaddress=" + escapeAddress(address)
+	query := "?emailaddress=" + escapeComponent(address)
 	host, wellKnown := "://autoconfig."+domain+"/mail/config-v1.1.xml"+query, "://"+domain+"/.well-known/autoconfig/mail/config-v1.1.xml"+query
-	// It waits for Autodiscover even when autoconfig has answered.
-	exchange := v.thunderbirdAutodiscover(domain, address)
-	sources := [][]string{
-		{"https" + host, "https" + wellKnown, "http" + host, "http" + wellKnown},
-		{v.ispdb("https://live.thunderbird.net/autoconfig/v1.1/") + domain},
+	exchange := thunderbirdExchange{visit: v, login: address}
+	exchange.look(v.address)
+	if found := v.thunderbirdAutoconfig("https"+host, "https"+wellKnown, "http"+host, "http"+wellKnown); found != nil {
+		return found
 	}
-	for _, urls := range sources {
-		if found := v.thunderbirdAutoconfig(urls); found != nil {
-			return found
-		}
+	if found := v.thunderbirdDatabase(domain); found != nil {
+		return found
 	}
 	if found := v.thunderbirdMX(domain, query); found != nil {
 		return found
 	}
-	if exchange != nil {
-		return exchange
+	switch {
+	case exchange.found != nil:
+		return exchange.found
+	case exchange.unauthorized != "":
+		v.find(finding(KindAsksUser, exchange.unauthorized+" answers 401: Thunderbird asks for another password and looks no further", "answer 404 for what is not served; never 401"))
+		return nil
 	}
-	return v.guess([]string{"imap." + domain, "mail." + domain, "pop." + domain}, []string{"smtp." + domain, "mail." + domain})
+	return v.thunderbirdGuess()
 }
 
 // thunderbirdAutoconfig takes the first URL that answers, for better or worse.
-func (v *visit) thunderbirdAutoconfig(urls []string) []Setting {
-	rules := v.client.http
-	if len(urls) == 1 {
-		rules.timeout = 10 * time.Second // the ISPDB
-	}
+func (v *visit) thunderbirdAutoconfig(urls ...string) []Setting {
 	for _, u := range urls {
-		p := v.ask(Request{Method: "GET", URL: u}, rules)
-		if !p.taken || p.parsed && len(p.Body) == 0 {
-			continue
+		p := v.get(u)
+		if p.took > v.client.http.timeout {
+			v.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it", u, v.client.http.timeout), ""))
 		}
-		if !p.parsed {
-			v.reject(p, fmt.Sprintf("Content-Type %q is none that it parses; it looks no further", p.ContentType))
-			return nil
+		if found, decided := v.thunderbirdTake(p); decided {
+			return found
 		}
-		found, err := thunderbirdRead(p.Body, v.address)
-		if err != nil {
-			v.reject(p, err.Error()+"; it looks no further")
-			return nil
-		}
-		return fromSource(found, p.from)
 	}
 	return nil
 }
 
-// reject notes that a document was refused as a whole.
-func (v *visit) reject(p page, why string) {
-	v.note("read the document", why, 0)
-	v.find(finding(KindRejected, p.from+": "+why, ""))
-}
-
-// fromSource says where settings come from.
-func fromSource(found []Setting, source string) []Setting {
-	for i := range found {
-		found[i].Source = source
-	}
+// thunderbirdDatabase asks the ISPDB, without the address.
+func (v *visit) thunderbirdDatabase(domain string) []Setting {
+	rules := v.client.http
+	rules.timeout = 10 * time.Second
+	found, _ := v.thunderbirdTake(v.ask(Request{Method: "GET", URL: v.ispdb(thunderbirdISPDB) + domain}, rules))
 	return found
 }
 
-// thunderbirdMX asks the domains of the best MX: its registrable domain, and its host
-// without the first label.
+// thunderbirdTake reads an answer; decided tells whether there was one. XML without a
+// body counts as none.
+func (v *visit) thunderbirdTake(p page) (found []Setting, decided bool) {
+	switch {
+	case !p.taken || p.parsed && len(p.Body) == 0:
+		return nil, false
+	case !p.parsed:
+		v.reject(p, fmt.Sprintf("Content-Type %q is none that it parses; it looks at no other URL of the domain", p.ContentType))
+		return nil, true
+	}
+	found, err := thunderbirdRead(p.Body, v.address)
+	if err != nil {
+		v.reject(p, err.Error()+"; it looks at no other URL of the domain")
+		return nil, true
+	}
+	v.oddLogins(found)
+	return fromSource(found, p.from), true
+}
+
+// oddLogins finds user names that nobody can have meant.
+func (v *visit) oddLogins(found []Setting) {
+	for _, s := range found {
+		if s.meant != "" {
+			v.find(finding(KindUsername, fmt.Sprintf("Thunderbird would log in to %s %d as %q: %s is published", s.Host, s.Port, s.Username, s.meant), ""))
+		}
+	}
+}
+
+// thunderbirdMX asks the domains of the best MX: its host without the first label, and
+// its registrable domain. It does not if the latter is the domain itself.
 func (v *visit) thunderbirdMX(domain, query string) []Setting {
 	hosts := v.mx(domain)
 	if len(hosts) == 0 {
 		return nil
 	}
 	base := registrable(hosts[0])
-	var domains []string
-	for _, d := range []string{parent(hosts[0]), base} {
-		if d != "" && d != domain && strings.HasSuffix("."+d, "."+base) && !slices.Contains(domains, d) {
-			domains = append(domains, d)
-		}
+	if base == "" || base == domain {
+		return nil
+	}
+	domains := []string{base}
+	if full := parent(hosts[0]); strings.HasSuffix(full, "."+base) {
+		domains = []string{full, base}
 	}
 	for _, d := range domains {
-		for _, u := range []string{"https://autoconfig." + d + "/mail/config-v1.1.xml" + query, v.ispdb("https://live.thunderbird.net/autoconfig/v1.1/") + d} {
-			if found := v.thunderbirdAutoconfig([]string{u}); found != nil {
-				return found
-			}
+		if found := v.thunderbirdAutoconfig("https://autoconfig." + d + "/mail/config-v1.1.xml" + query); found != nil {
+			return found
+		}
+		if found := v.thunderbirdDatabase(d); found != nil {
+			return found
 		}
 	}
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$`)
-
-// jxon is how Thunderbird reads the text of an element: a number or boolean where it
-// looks like one, true where it is empty. An attribute makes it an object, which is
-// equal to no text.
-func jxon(n *node) (text string, ok bool) {
-	switch {
-	case n == nil:
-		return "undefined", false
-	case len(n.attrs) > 0 || len(n.children) > 0:
-		return "[object Object]", false
-	case n.text == "":
-		return "true", false
+// thunderbirdGuess tries the usual names: encrypted before not, IMAP before POP3,
+// implicit TLS before STARTTLS (GuessConfig). The certificate has to be good. It would
+// also try port 25, and services without encryption; here they are left alone. Its
+// user name is the local part.
+func (v *visit) thunderbirdGuess() []Setting {
+	domain := v.address.Domain
+	names := map[settings.Role][]string{
+		settings.RoleIMAP:       {"imap." + domain, "mail." + domain, domain},
+		settings.RolePOP3:       {"pop3." + domain, "pop." + domain, "mail." + domain, domain},
+		settings.RoleSubmission: {"smtp." + domain, "mail." + domain, domain},
 	}
-	if f, err := strconv.ParseFloat(strings.TrimSpace(n.text), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && !strings.ContainsAny(n.text, "_pP") {
-		return strconv.FormatFloat(f, 'f', -1, 64), true
-	}
-	return n.text, true
-}
-
-// thunderbirdRead reads an autoconfig document as readFromXML does. A server that it
-// cannot use is skipped; without one of each direction all is refused.
-func thunderbirdRead(body []byte, a settings.Address) ([]Setting, error) {
-	root, err := parseXML(body)
-	if err != nil {
-		return nil, fmt.Errorf("not well-formed: %w", err)
-	}
-	provider := root.child("emailProvider")
-	if root.name != "clientConfig" || provider == nil {
-		return nil, fmt.Errorf("the root is %s, with no emailProvider in clientConfig", root.name)
-	}
-	if !hostName.MatchString(strings.ToLower(provider.attrs["id"])) {
-		return nil, fmt.Errorf("emailProvider has the id %q", provider.attrs["id"])
-	}
-	if !slices.ContainsFunc(provider.all("domain"), func(n *node) bool {
-		text, ok := jxon(n)
-		return ok && (hostName.MatchString(strings.ToLower(text)) || strings.HasPrefix(text, "%EMAILDOMAIN"))
-	}) {
-		return nil, fmt.Errorf("no usable domain")
-	}
-	incoming, why := thunderbirdServers(provider.all("incomingServer"), a)
-	if len(incoming) == 0 {
-		return nil, fmt.Errorf("no usable incomingServer%s", why)
-	}
-	outgoing, why := thunderbirdServers(provider.all("outgoingServer"), a)
-	if len(outgoing) == 0 {
-		return nil, fmt.Errorf("no usable outgoingServer%s", why)
-	}
-	return []Setting{incoming[0], outgoing[0]}, nil
-}
-
-func thunderbirdServers(nodes []*node, a settings.Address) (usable []Setting, why string) {
-	for _, n := range nodes {
-		s, err := thunderbirdServer(n, a)
-		if err != nil {
-			why += ": " + err.Error()
-			continue
-		}
-		usable = append(usable, s)
-	}
-	return usable, why
-}
-
-func thunderbirdServer(n *node, a settings.Address) (s Setting, err error) {
-	roles := map[string]settings.Role{"imap": settings.RoleIMAP, "pop3": settings.RolePOP3}
-	if n.name == "outgoingServer" {
-		roles = map[string]settings.Role{"smtp": settings.RoleSubmission}
-	}
-	s.Role = roles[n.attrs["type"]]
-	if s.Role == "" {
-		return s, fmt.Errorf("type %q", n.attrs["type"])
-	}
-	host, _ := jxon(n.child("hostname"))
-	s.Host = strings.ToLower(strings.TrimSpace(fill(host, a)))
-	if !hostName.MatchString(s.Host) {
-		return s, fmt.Errorf("hostname %q", host)
-	}
-	port, _ := jxon(n.child("port"))
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 {
-		return s, fmt.Errorf("port %q", port)
-	}
-	s.Port = uint16(number)
-	if s.Security, err = thunderbirdSocket(n.all("socketType")); err != nil {
-		return s, err
-	}
-	password, err := thunderbirdAuth(n.all("authentication"), s.Role)
-	if err != nil {
-		return s, err
-	}
-	user, _ := jxon(n.child("username"))
-	if n.child("username") == nil && (s.Role != settings.RoleSubmission || password) {
-		return s, fmt.Errorf("no username")
-	}
-	s.Username = fill(user, a)
-	return s, nil
-}
-
-// thunderbirdSocket takes the first value that it knows; letter case and spaces count.
-func thunderbirdSocket(nodes []*node) (Security, error) {
-	known := map[string]Security{"SSL": SecurityTLS, "STARTTLS": SecuritySTARTTLS, "plain": SecurityNone}
-	var seen []string
-	for _, n := range nodes {
-		text, ok := jxon(n)
-		if security, is := known[text]; ok && is {
-			return security, nil
-		}
-		seen = append(seen, text)
-	}
-	return "", fmt.Errorf("socketType %q", seen)
-}
-
-// thunderbirdAuth takes the first method that it knows. OAuth2 counts only for hosts
-// built into it, of which a domain that needs a doctor is none.
-func thunderbirdAuth(nodes []*node, role settings.Role) (password bool, err error) {
-	var seen []string
-	for _, n := range nodes {
-		text, _ := jxon(n)
-		switch text {
-		case "password-cleartext", "plain", "password-encrypted", "secure":
-			return true, nil
-		case "GSSAPI", "NTLM":
-			return false, nil
-		case "none", "client-IP-address", "smtp-after-pop":
-			if role == settings.RoleSubmission {
-				return false, nil
+	var found []Setting
+	for _, schemes := range [][]settings.Scheme{
+		{settings.SchemeIMAPS, settings.SchemeIMAP, settings.SchemePOP3S, settings.SchemePOP3},
+		{settings.SchemeSubmissions, settings.SchemeSubmission},
+	} {
+		var tries []Setting
+		for _, scheme := range schemes {
+			for _, host := range names[scheme.Role()] {
+				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, "guess"))
 			}
 		}
-		seen = append(seen, text)
+		if s, ok := v.firstWorking(tries); ok {
+			found = append(found, s)
+		}
 	}
-	return false, fmt.Errorf("authentication %q", seen)
-}
-
-// fill expands the placeholders of autoconfig.
-func fill(text string, a settings.Address) string {
-	return strings.NewReplacer("%EMAILADDRESS%", a.String(), "%EMAILLOCALPART%", a.Local, "%EMAILDOMAIN%", a.Domain).Replace(text)
-}
-
-// thunderbirdAutodiscover posts to the three URLs and the SRV's host, and takes the
-// first that answers.
-func (v *visit) thunderbirdAutodiscover(domain, address string) []Setting {
-	body := poxRequest(address)
-	const path = "/autodiscover/autodiscover.xml"
-	urls := []string{"https://autodiscover." + domain + path, "https://" + domain + path, "http://autodiscover." + domain + path}
-	var decided, found = false, []Setting(nil)
-	for _, u := range urls {
-		p := v.post(u, "text/xml; charset=utf-8", body)
-		if p.Took > v.client.http.timeout {
-			v.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it, even when autoconfig has answered", u, v.client.http.timeout), "answer, refuse the connection, or take the name out of DNS"))
-		}
-		if decided || !p.taken || p.parsed && len(p.Body) == 0 {
-			continue
-		}
-		decided = true
-		if p.parsed {
-			found = fromSource(thunderbirdPOX(p.Body, v.address), p.from)
-		}
+	if len(found) > 0 {
+		v.find(finding(KindGuess, "Thunderbird finds nothing published and guesses", ""))
 	}
 	return found
-}
-
-// thunderbirdPOX reads an Autodiscover answer. What it cannot use is skipped.
-func thunderbirdPOX(body []byte, a settings.Address) []Setting {
-	root, err := parseXML(body)
-	if err != nil {
-		return nil
-	}
-	var incoming, outgoing []Setting
-	for _, account := range root.child("Response").all("Account") {
-		for _, n := range account.all("Protocol") {
-			s, ok := thunderbirdProtocol(n, a)
-			switch {
-			case !ok:
-			case s.Role == settings.RoleSubmission:
-				outgoing = append(outgoing, s)
-			default:
-				incoming = append(incoming, s)
-			}
-		}
-	}
-	switch {
-	case len(incoming) == 0:
-		return nil
-	case len(outgoing) == 0:
-		return incoming[:1]
-	}
-	return []Setting{incoming[0], outgoing[0]}
-}
-
-func thunderbirdProtocol(n *node, a settings.Address) (s Setting, ok bool) {
-	roles := map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}
-	s.Role = roles[n.value("Type")]
-	host, hasHost := jxon(n.child("Server"))
-	port, _ := jxon(n.child("Port"))
-	number, err := strconv.ParseUint(port, 10, 16)
-	ssl := n.child("SSL")
-	if s.Role == "" || !hasHost || err != nil || ssl != nil && slices.Contains([]string{"", "true", "false"}, ssl.text) {
-		return s, false
-	}
-	s.Host, s.Port, s.Username = strings.ToLower(host), uint16(number), a.String()
-	if login := n.child("LoginName"); login != nil {
-		text, _ := jxon(login)
-		s.Username = html.UnescapeString(text)
-	}
-	switch encryption := strings.ToLower(n.value("Encryption")); {
-	case ssl != nil && strings.EqualFold(ssl.text, "off") || encryption == "none":
-		s.Security = SecurityNone
-	case slices.Contains([]uint16{143, 110, 587, 25}, s.Port):
-		s.Security = SecuritySTARTTLS
-	default:
-		s.Security = SecurityTLS
-	}
-	return s, true
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -28,17 +30,26 @@ const (
 var errTooBig = errors.New("more elements than a document of this kind has")
 
 // parseXML reads a document as a strict parser does. A byte order mark is skipped; what
-// stands behind the root element is an error; a DOCTYPE is skipped, and none of its
-// entities is known, so that nothing can grow.
+// stands before the XML declaration or behind the root element is an error; a DOCTYPE
+// is skipped, and none of its entities is known, so that nothing can grow.
 func parseXML(body []byte) (*node, error) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	d := xml.NewDecoder(bytes.NewReader(body))
-	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
-		if strings.EqualFold(charset, "us-ascii") {
-			return r, nil
-		}
-		return nil, errors.New("encoding " + charset)
+	root, err := recoverXML(body)
+	if err != nil {
+		return nil, err
 	}
+	return root, nil
+}
+
+// recoverXML reads a document as parseXML does, and where that fails returns what came
+// before the mistake, as parsers do that are told to make the best of it. The root is
+// nil if there was no element.
+func recoverXML(body []byte) (*node, error) {
+	body, err := decode(body)
+	if err != nil {
+		return nil, err
+	}
+	d := xml.NewDecoder(bytes.NewReader(body))
+	d.CharsetReader = asItIs
 	var root *node
 	var stack []*node
 	count := 0
@@ -52,12 +63,12 @@ func parseXML(body []byte) (*node, error) {
 			return root, nil
 		}
 		if err != nil {
-			return nil, err
+			return root, err
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
 			if count++; count > maxNodes || len(stack) >= maxDepth {
-				return nil, errTooBig
+				return root, errTooBig
 			}
 			n := newNode(t)
 			switch {
@@ -65,7 +76,7 @@ func parseXML(body []byte) (*node, error) {
 				above := stack[len(stack)-1]
 				above.children = append(above.children, n)
 			case root != nil:
-				return nil, errors.New("a second root element")
+				return root, errors.New("a second root element")
 			default:
 				root = n
 			}
@@ -82,9 +93,40 @@ func parseXML(body []byte) (*node, error) {
 			if len(stack) > 0 {
 				stack[len(stack)-1].comment = true
 			}
+		case xml.ProcInst:
+			if t.Target == "xml" && start != 0 {
+				return nil, errors.New("something stands before the XML declaration")
+			}
 		}
 	}
 }
+
+// declared finds the encoding that an XML declaration names.
+var declared = regexp.MustCompile(`^<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']`)
+
+// decode returns a document as UTF-8 without its byte order mark.
+func decode(body []byte) ([]byte, error) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	found := declared.FindSubmatch(body)
+	if found == nil {
+		return body, nil
+	}
+	switch strings.ToLower(string(found[1])) {
+	case "utf-8", "utf8", "us-ascii":
+		return body, nil
+	case "iso-8859-1", "latin1", "windows-1252": // their letters are the first of Unicode
+		runes := make([]rune, len(body))
+		for i, b := range body {
+			runes[i] = rune(b)
+		}
+		return []byte(string(runes)), nil
+	default:
+		return nil, fmt.Errorf("encoding %q", found[1])
+	}
+}
+
+// asItIs reads a document whose encoding was seen to before.
+func asItIs(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 
 func newNode(t xml.StartElement) *node {
 	n := &node{name: t.Name.Local, space: t.Name.Space, attrs: map[string]string{}}
@@ -127,4 +169,12 @@ func (n *node) value(name string) string {
 		return c.text
 	}
 	return ""
+}
+
+// content returns the text of an element, as written, or "" if there is no element.
+func (n *node) content() string {
+	if n == nil {
+		return ""
+	}
+	return n.text
 }
