@@ -75,7 +75,7 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 		if len(s.needs) > 0 {
 			detail = fmt.Sprintf("%s: %s offers %s; %s would use nothing but %s", s.Role, service, strings.Join(v.Auth, " "), c.title, strings.Join(s.needs, ", "))
 		}
-		return finding(KindNoPassword, detail, ""), true
+		return finding(KindNoPassword, detail, s.mend), true
 	}
 	s.Failure = v.Failure
 	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s (from %s): %s", service, s.Source, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true

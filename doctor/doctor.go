@@ -107,5 +107,8 @@ func (e *examination) simulate(c client) ClientReport {
 	}
 	report.Settings = c.discover(v)
 	report.Steps, report.Findings = v.steps, v.findings
+	if v.unknown {
+		report.Verdict = Unknown
+	}
 	return report
 }

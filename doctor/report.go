@@ -64,6 +64,8 @@ type Setting struct {
 	// needs are the mechanisms of which the client uses one here, whatever else it knows:
 	// what a document says decides. Empty: all that the client knows.
 	needs settings.Mechanisms
+	// mend says what to change where none of the needs is met.
+	mend string
 	// meant is what was published, where the client makes another user name of it.
 	meant string
 }

@@ -157,7 +157,7 @@ func thunderbirdProtocol(n *node, login string) (s Setting, ok bool) {
 	if spa := n.child("SPA"); spa != nil {
 		value := jxElement(spa)
 		if strings.EqualFold(value.text, "on") {
-			s.needs = settings.Mechanisms{"CRAM-MD5", "NTLM", "GSSAPI"}
+			s.needs, s.mend = settings.Mechanisms{"CRAM-MD5", "NTLM", "GSSAPI"}, "say <SPA>off</SPA> in the Protocol"
 		}
 		return s, value.kind == jxString
 	}

@@ -43,6 +43,7 @@ type visit struct {
 	client   client
 	steps    []Step
 	findings []Finding
+	unknown  bool // it ends where this doctor does not follow
 }
 
 // page is the end of a chain of redirects.
@@ -52,6 +53,7 @@ type page struct {
 	parsed bool // taken, and of a type that it parses
 	plain  bool // some hop was plain http
 	from   string
+	took   time.Duration // with all redirects
 }
 
 func (v *visit) note(did, saw string, took time.Duration) {
@@ -73,12 +75,11 @@ func (v *visit) post(address, contentType, body string) page {
 // ask makes a request by rules, which are the client's own but for special cases.
 func (v *visit) ask(r Request, rules httpRules) page {
 	p := page{from: r.URL}
-	var took time.Duration
 	for hops := 0; ; hops++ {
 		p.Hop = v.fetch(r)
-		took += p.Took
+		p.took += p.Took
 		p.plain = p.plain || strings.HasPrefix(r.URL, "http://")
-		refused := rules.refuses(p.Hop, took)
+		refused := rules.refuses(p.Hop, p.took)
 		v.note(r.Method+" "+r.URL, describe(p.Hop, refused), p.Took)
 		if refused != "" {
 			return p
@@ -125,6 +126,8 @@ func (v *visit) redirected(h Hop, rules httpRules, hops int) (Request, bool) {
 	}
 	from, to := scheme(r.URL), scheme(h.Location)
 	switch {
+	case rules.redirects == 0: // the simulator looks at it by itself, or nobody does
+		return r, false
 	case h.Location == "" || to != "http" && to != "https":
 		v.note("follow the redirect", "it leads nowhere", 0)
 		return r, false
