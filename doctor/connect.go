@@ -46,11 +46,11 @@ func (e *examination) connectClient(r *ClientReport) {
 	case slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindNothingFound }):
 		// The simulator has said it, and why.
 	case len(r.Settings) == 0:
-		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no settings and asks its user for everything", ""))
+		r.Findings = append(r.Findings, finding(KindNothingFound, "no settings are found: the user is asked for everything", ""))
 	case !sends:
-		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no server for sending", ""))
+		r.Findings = append(r.Findings, finding(KindNothingFound, "no server for sending is found", ""))
 	case !reads:
-		r.Findings = append(r.Findings, finding(KindNothingFound, r.Title+" finds no server for reading mail", ""))
+		r.Findings = append(r.Findings, finding(KindNothingFound, "no server for reading mail is found", ""))
 	}
 }
 
@@ -78,7 +78,7 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 		return finding(KindNoPassword, detail, s.mend), true
 	}
 	s.Failure = v.Failure
-	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s (from %s): %s", service, s.Source, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true
+	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s: %s", service, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true
 }
 
 // logsIn tells whether the client can log in with what a server offers.

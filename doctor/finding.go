@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // Kind names what is wrong. The set is closed; docs/findings.md is written from the
@@ -151,13 +153,18 @@ func finding(k Kind, detail, remedy string) Finding {
 	}
 }
 
+// ofDomain is what stands for the domain in a remedy of the table.
+var ofDomain = regexp.MustCompile(`\bDOMAIN\b`)
+
 // conclude puts the findings of the clients and of the cross-examination together, and
 // the verdicts after them.
 func (r *Report) conclude(crossed []Finding) {
+	domain := r.Address[strings.LastIndexByte(r.Address, '@')+1:]
 	for i := range r.Clients {
 		c := &r.Clients[i]
 		for j := range c.Findings {
 			c.Findings[j].Affected = []string{c.Title}
+			c.Findings[j].Remedy = ofDomain.ReplaceAllString(c.Findings[j].Remedy, domain)
 			r.Findings = merge(r.Findings, c.Findings[j])
 		}
 		if c.Verdict == "" {
@@ -170,6 +177,7 @@ func (r *Report) conclude(crossed []Finding) {
 	}
 	r.Findings = append([]Finding{}, r.Findings...)
 	for _, f := range crossed {
+		f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
 		r.Findings = merge(r.Findings, f)
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
