@@ -18,6 +18,16 @@ import (
 var clients = []client{
 	thunderbird,
 	outlook,
+	appleMail,
+	newOutlook,
+	gnomeAccounts,
+	geary,
+	nextcloud,
+	mailspring,
+	snappymail,
+	horde,
+	aerc,
+	himalaya,
 }
 
 // escapeAddress encodes an address as most clients do for a query.
