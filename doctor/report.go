@@ -113,7 +113,11 @@ type Finding struct {
 	Class     string   `json:"class,omitempty"` // of "Automatic Insecurity" (NDSS 2025), such as A1.1
 	Weight    Weight   `json:"weight"`
 	Affected  []string `json:"affected,omitempty"` // the clients, by title; empty: whoever asks
+	People    string   `json:"people"`             // how many are likely to meet it: many, some, few
 	Detail    string   `json:"detail"`             // what exactly was seen, where
+	Sees      string   `json:"sees"`               // what the user of such a client notices
 	Remedy    string   `json:"remedy"`             // what to change, down to the line where that is known
 	Reference string   `json:"reference"`          // a specification and section, or a client and version
+
+	about string // the subject, where it is not the detail: one finding for one subject
 }
