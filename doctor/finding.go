@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 
 	"mailconfd/settings"
 )
@@ -23,15 +25,20 @@ func (f Finding) of(about string) Finding {
 	return f
 }
 
+// ofDomain is what stands for the domain in a remedy of the table.
+var ofDomain = regexp.MustCompile(`\bDOMAIN\b`)
+
 // conclude puts the findings of the clients and of the cross-examination together, and
 // the verdicts after them.
 func (r *Report) conclude(crossed []Finding) {
+	domain := r.Address[strings.LastIndexByte(r.Address, '@')+1:]
 	for i := range r.Clients {
 		c := &r.Clients[i]
 		rejected := slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Kind == KindRejected })
 		for j := range c.Findings {
 			f := &c.Findings[j]
 			f.Affected, f.People = []string{c.Title}, people(c.Title)
+			f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
 			if f.Kind == KindNothingFound && rejected {
 				continue // what follows from a rejected document is the client's own story
 			}
@@ -48,6 +55,7 @@ func (r *Report) conclude(crossed []Finding) {
 	r.Findings = append([]Finding{}, r.Findings...)
 	for _, f := range crossed {
 		f.People = people(f.Affected...)
+		f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
 		r.Findings = merge(r.Findings, f)
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
