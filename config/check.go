@@ -23,6 +23,7 @@ func (l *loader) config() Config {
 		TrustedProxies: l.proxies(d.TrustedProxies),
 		AdminListen:    d.AdminListen,
 		CanonicalHost:  l.canonicalHost(d.CanonicalHost),
+		SelfCheck:      d.SelfCheck,
 		Resolver:       l.resolver(d.Resolver),
 		TLS:            l.tls(d.TLS),
 		Probe:          l.probe(d.Probe),

@@ -39,6 +39,7 @@ type Config struct {
 	State          string         // always "" in this version: state is kept in memory
 	CanonicalHost  string         // a host name as settings.ParseHost gives it, or ""
 	Resolver       string         // address HOST:PORT; "" for the system's servers
+	SelfCheck      bool           // whether serve examines its own domains as clients do
 	TLS            TLS
 	Probe          Probe
 	Policy         settings.Policy

@@ -32,6 +32,7 @@ func defaults() config.Config {
 	return config.Config{
 		Listen:      []string{"127.0.0.1:8080"},
 		AdminListen: "127.0.0.1:9090",
+		SelfCheck:   true,
 		TLS:         config.TLS{Mode: config.TLSOff, Listen: []string{"0.0.0.0:443"}, HTTPListen: []string{"0.0.0.0:80"}},
 		Probe:       config.Probe{Interval: 15 * time.Minute, Vantage: "here"},
 		Policy:      settings.DefaultPolicy(),

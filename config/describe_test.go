@@ -67,7 +67,7 @@ func TestExampleIsComplete(t *testing.T) {
 // The keys are those that the documented configuration has, in its order.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	want := strings.Fields(`listen trusted_proxies admin_listen state canonical_host resolver
+	want := strings.Fields(`listen trusted_proxies admin_listen state canonical_host resolver self_check
 		tls.mode tls.listen tls.http_listen tls.certificates tls.certificates[].cert_file tls.certificates[].key_file
 		probe.interval probe.ca_file probe.via probe.helo probe.vantage
 		policy.submission_order policy.max_age policy.withdraw_after policy.withdraw_after_time policy.grace

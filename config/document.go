@@ -20,6 +20,7 @@ type document struct {
 	State          string          `yaml:"state" flag:"state" doc:"a database for what was seen; later: this version keeps it in memory, and the key must be empty"`
 	CanonicalHost  string          `yaml:"canonical_host" doc:"host to which plain-HTTP Autodiscover is redirected and _autodiscover points, so that one certificate serves all domains; empty: none"`
 	Resolver       string          `yaml:"resolver" flag:"resolver" doc:"DNS server that is asked, HOST:PORT; empty: the system's servers"`
+	SelfCheck      bool            `yaml:"self_check" default:"true" doc:"serve examines one domain of each provider as mail clients do, after each change and every six hours, and logs what is wrong"`
 	TLS            tlsSection      `yaml:"tls" doc:"who does TLS"`
 	Probe          probeSection    `yaml:"probe" doc:"how mail servers are looked at"`
 	Policy         policySection   `yaml:"policy" doc:"what of that is published, and for how long"`

@@ -18,9 +18,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailconfd/autoconfig"
-	"mailconfd/autodiscover"
 	"mailconfd/config"
+	"mailconfd/doctor"
 	"mailconfd/internal/lab"
 	"mailconfd/internal/server"
 	"mailconfd/settings"
@@ -38,8 +37,8 @@ func (a *app) demo() *cobra.Command {
 		Long: `demo starts a small internet on loopback: mail servers for example.test, a
 certification authority, a DNS server, and a SOCKS5 proxy through which other
 programs see all of it at its real names and ports. It probes the servers,
-serves what works, and prints what Thunderbird and Outlook would set up. It stays
-up until it is interrupted. While it runs it reads, from standard input, lines
+serves what works, lets the doctor look at it, and prints what each mail client
+would set up. It stays up until it is interrupted. While it runs it reads, from standard input, lines
 such as "break imaps=refused" and "mend imaps".`,
 		Example: `  mailconfd demo
   mailconfd demo --break submission=refused --break imaps=certificate_expired
@@ -80,15 +79,17 @@ type show struct {
 	screen
 	internet  *lab.Internet
 	daemon    *daemon
+	world     world
+	news      chan struct{}
 	listeners []server.Listener
 	dir       string
 	temporary bool
 
 	mu     sync.Mutex // what is printed comes from several goroutines
 	newest settings.Result
-	opened bool                     // the first answer has been told
-	late   bool                     // it waits no longer for slow services
-	told   map[server.Format]string // what each client was last said to set up
+	opened bool              // the first answer has been told
+	late   bool              // it waits no longer for slow services
+	told   map[string]string // what each client was last said to set up
 }
 
 // patience is how long the first answer is held back for services that do not change
@@ -97,7 +98,7 @@ const patience = settings.FirstAnswer + time.Second
 
 // newShow starts the lab and builds the daemon in it.
 func (a *app) newShow(listen, dir string, breaks []string) (s *show, err error) {
-	s = &show{app: a, screen: a.screenOf(a.stdout), dir: dir, told: map[server.Format]string{}}
+	s = &show{app: a, screen: a.screenOf(a.stdout), dir: dir, told: map[string]string{}, news: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			_ = s.close()
@@ -203,11 +204,11 @@ func (s *show) build(listen string) error {
 		Certificates: []config.Certificate{{CertFile: filepath.Join(s.dir, "web.pem"), KeyFile: filepath.Join(s.dir, "web.key")}},
 	}
 	cfg.AdminListen = "127.0.0.1:0"
-	w, err := s.outside(cfg, 10*time.Second)
-	if err != nil {
+	cfg.SelfCheck = false // the demo lets the doctor look and tells it
+	if s.world, err = s.outside(cfg, 10*time.Second); err != nil {
 		return err
 	}
-	if s.daemon, err = newDaemon(cfg, w, s.log); err != nil {
+	if s.daemon, err = newDaemon(cfg, s.world, s.log); err != nil {
 		return err
 	}
 	s.daemon.changed = s.changed
@@ -264,10 +265,14 @@ func (s *show) run(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.late = true
-		s.tell()
+		s.poke()
 	})
 	defer impatient.Stop()
-	return s.daemon.run(ctx, s.listeners, nil, nil)
+	var narrator sync.WaitGroup
+	narrator.Go(func() { s.narrate(ctx) })
+	err := s.daemon.run(ctx, s.listeners, nil, nil)
+	narrator.Wait()
+	return err
 }
 
 // listenToWords obeys what is typed. The end of standard input is not the end of the
@@ -304,75 +309,99 @@ func (s *show) obey(words string) {
 	fmt.Fprintf(s, "%s: done; what is published follows within seconds\n", verb+" "+service.String())
 }
 
-// changed takes in what clients are told now, and tells it.
+// changed takes in what is published now; narrate tells it.
 func (s *show) changed(_ settings.Provider, r settings.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest = r
-	s.tell()
+	s.poke()
 }
 
-// tell prints what is new. The caller holds mu.
-func (s *show) tell() {
-	r := s.newest
-	if r.Verified.Provider().Name == "" {
-		return // nothing has come yet
+// poke wakes narrate up.
+func (s *show) poke() {
+	select {
+	case s.news <- struct{}{}:
+	default: // it has not begun with the last news yet
 	}
-	for _, role := range settings.Roles() {
-		if r.Verified.Undecided(role) {
+}
+
+// narrate tells what is new until ctx ends. It asks as clients do, so that it must not
+// hold up whoever publishes.
+func (s *show) narrate(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
 			return
+		case <-s.news:
 		}
+		s.mu.Lock()
+		r, late := s.newest, s.late
+		s.mu.Unlock()
+		if set, ready := s.publishRecords(r, late); ready {
+			s.tell(ctx, r, set)
+		}
+	}
+}
+
+// publishRecords puts the records of the answer into the lab's DNS. It is not ready for
+// telling while something is still being probed.
+func (s *show) publishRecords(r settings.Result, late bool) (set srvrecords.Set, ready bool) {
+	if r.Verified.Provider().Name == "" || slices.ContainsFunc(settings.Roles(), r.Verified.Undecided) {
+		return set, false
 	}
 	set, err := srvrecords.Compile(r, lab.Domain, srvrecords.Options{TTL: demoInterval})
 	if err != nil {
 		s.log.Error("no records", "error", err)
-		return
+		return set, false
 	}
 	s.internet.SetRecords(set.RRs())
 	slow := slices.ContainsFunc(r.Withheld, func(w settings.Withheld) bool { return w.Why == settings.WhyNotProbed })
-	if slow && !s.late {
+	return set, !slow || late
+}
+
+// tell lets the doctor look, and prints what is new.
+func (s *show) tell(ctx context.Context, r settings.Result, set srvrecords.Set) {
+	report, err := s.examine(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
 		return
+	case err != nil:
+		s.log.Error("doctor cannot look", "error", err)
+		return
+	}
+	var changed []doctor.ClientReport
+	for _, c := range report.Clients {
+		if words := string(c.Verdict) + setup(c); words != s.told[c.Client] {
+			s.told[c.Client] = words
+			changed = append(changed, c)
+		}
 	}
 	if !s.opened {
 		s.opened = true
-		s.opening(r, set)
-		return
-	}
-	for _, c := range clients {
-		if words := c.words(r.Verified); words != s.told[c.format] {
-			s.told[c.format] = words
-			s.heading(time.Now().Format(time.TimeOnly) + "  " + c.name + " would now set up")
-			fmt.Fprint(s, words)
-		}
+		s.opening(r, set, report)
+	} else if len(changed) > 0 {
+		s.heading(time.Now().Format(time.TimeOnly) + "  clients would now set up")
+		s.setups(changed)
 	}
 }
 
-// client is a mail program and the document that it reads.
-type client struct {
-	name   string
-	format server.Format
-	choose func(settings.Verified) ([]settings.Service, error)
-}
-
-// clients are whose view the demo tells.
-var clients = []client{
-	{"Thunderbird", server.Autoconfig, func(v settings.Verified) ([]settings.Service, error) {
-		d, err := autoconfig.Compile(v)
-		return d.Services(), err
-	}},
-	{"Outlook", server.Autodiscover, func(v settings.Verified) ([]settings.Service, error) {
-		d, err := autodiscover.Compile(v)
-		return d.Services(), err
-	}},
+// examine asks for the demo's user as every client would, over the lab's network.
+func (s *show) examine(ctx context.Context) (doctor.Report, error) {
+	d, err := doctor.New(doctor.Options{World: s.world})
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	a, err := settings.ParseAddress(demoAddress)
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	return d.Examine(ctx, a), nil
 }
 
 // opening tells the first answer, and what to try.
-func (s *show) opening(r settings.Result, set srvrecords.Set) {
-	for _, c := range clients {
-		s.told[c.format] = c.words(r.Verified)
-		s.heading(fmt.Sprintf("%s would set up, for %s (%s)", c.name, demoAddress, c.format))
-		fmt.Fprint(s, s.told[c.format])
-	}
+func (s *show) opening(r settings.Result, set srvrecords.Set, report doctor.Report) {
 	if len(r.Withheld) > 0 {
 		s.heading("Withheld")
 		for _, w := range r.Withheld {
@@ -383,6 +412,10 @@ func (s *show) opening(r settings.Result, set srvrecords.Set) {
 	for _, rr := range set.RRs() {
 		fmt.Fprintln(s, "  "+strings.ReplaceAll(rr.String(), "\t", " "))
 	}
+	s.heading("What mail clients set up (mailconfd doctor)")
+	p := prescription{screen: s.screen, Report: report}
+	p.verdict()
+	p.setups(report.Clients)
 	s.invitation()
 }
 
@@ -395,6 +428,7 @@ func (s *show) invitation() {
 	fmt.Fprintf(s, "  curl '%s%s'\n", open, autoconfigPath)
 	fmt.Fprintf(s, "  curl --proxy %s --cacert %s 'https://autoconfig.%s%s'\n", proxy, s.caFile(), lab.Domain, autoconfigPath)
 	fmt.Fprintf(s, "  . %s\n", filepath.Join(s.dir, "demo.env"))
+	fmt.Fprintf(s, "  %s doctor %s --explain\n", self(), demoAddress)
 	fmt.Fprintf(s, "  %s probe %s\n", self(), lab.Host)
 	fmt.Fprintf(s, "  %s records %s --mail-host %s\n", self(), lab.Domain, lab.Host)
 	for _, l := range s.listeners {
@@ -406,26 +440,6 @@ func (s *show) invitation() {
 	fmt.Fprintln(s, "  break submission=refused      # and see the answer become 2525")
 	fmt.Fprintln(s, "  mend submission")
 	fmt.Fprintf(s, "\nCtrl-C ends it.\n")
-}
-
-// words says what a client would set up.
-func (c client) words(v settings.Verified) string {
-	services, err := c.choose(v)
-	if err != nil {
-		return "  nothing: " + err.Error() + "\n"
-	}
-	var b strings.Builder
-	for _, service := range services {
-		fmt.Fprintf(&b, "  %-4s  %s port %d, %s, user name %s\n", protocolWords(service.Role()), service.Host, service.Port, service.Security(), demoAddress)
-	}
-	return b.String()
-}
-
-func protocolWords(r settings.Role) string {
-	if r == settings.RoleSubmission {
-		return "SMTP"
-	}
-	return strings.ToUpper(string(r))
 }
 
 // self is how this program is called, for commands to be copied.

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
 // script is one story. Beside the commands of testscript there are break, mend, get,
-// await and hangup, below.
+// await and hangup, below, and map, zone and awaitfile in script_lab_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
+			"map": mapNames, "zone": setZone, "awaitfile": awaitFile,
 		},
 	})
 }
@@ -58,7 +59,10 @@ func setUpLab(env *testscript.Env) error {
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())
-	for _, name := range []string{"PUBLIC", "ADMIN"} {
+	if err := writeWebCertificate(env, internet); err != nil {
+		return err
+	}
+	for _, name := range []string{"PUBLIC", "ADMIN", "SECURE", "PLAIN"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

@@ -90,6 +90,7 @@ type daemon struct {
 	directory atomic.Pointer[directory.Directory]
 	server    *server.Server
 	monitor   *monitor.Monitor
+	checks    *selfCheck
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	silent    map[string][]string                      // by provider: why formats are not published, as last logged
@@ -107,6 +108,8 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 		d.reloads.WithLabelValues(outcome)
 	}
 	registry.MustRegister(d.reloads)
+	d.checks = newSelfCheck(w, log, registry)
+	d.checks.take(cfg)
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
@@ -176,10 +179,16 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 			}
 		}
 	}()
+	checking := make(chan struct{})
+	go func() {
+		defer close(checking)
+		d.checks.run(ctx)
+	}()
 	err := d.server.Serve(ctx, listeners...)
 	stop()
 	<-watching
 	<-reloading
+	<-checking
 	return err
 }
 
@@ -205,6 +214,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 		return
 	}
 	d.directory.Store(directoryOf(cfg, d.mx))
+	d.checks.take(cfg)
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
 	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
@@ -259,6 +269,7 @@ func (d *daemon) publish(p settings.Provider, r settings.Result) {
 		}
 		d.silent[p.Name] = reasons
 	}
+	d.checks.poke()
 	if d.changed != nil {
 		d.changed(p, r)
 	}

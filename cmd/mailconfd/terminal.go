@@ -5,7 +5,10 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
@@ -25,14 +28,21 @@ type screen struct {
 // defaultWidth is how wide text is for a pipe.
 const defaultWidth = 100
 
-// screenOf looks at where output goes. NO_COLOR switches colour off (no-color.org).
+// minWidth is the narrowest that text is made for.
+const minWidth = 40
+
+// screenOf looks at where output goes. NO_COLOR switches colour off (no-color.org);
+// COLUMNS is the width for what is no terminal.
 func (a *app) screenOf(w io.Writer) screen {
 	s := screen{Writer: w, width: defaultWidth}
+	if width, err := strconv.Atoi(a.env("COLUMNS")); err == nil && width > 0 {
+		s.width = max(width, minWidth)
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		s.terminal = true
 		s.colour = a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			s.width = max(width, 40)
+			s.width = max(width, minWidth)
 		}
 	}
 	return s
@@ -70,16 +80,39 @@ func (s screen) paragraph(indent int, label, words string) {
 	}
 }
 
-// progress shows on a terminal which services are still waited for.
-type progress struct {
+// statusLine is a line on a terminal that is written over again and again. On anything
+// else it stays silent.
+type statusLine struct {
 	screen
-	of   int
-	open []settings.Service
 	last int // width of what is shown
 }
 
+// write puts words in the place of what is shown.
+func (l *statusLine) write(words string) {
+	if !l.terminal {
+		return
+	}
+	words = text.Trim(words, l.width-1)
+	width := text.StringWidth(words)
+	fmt.Fprint(l, "\r"+words+strings.Repeat(" ", max(l.last-width, 0)))
+	if words == "" {
+		fmt.Fprint(l, "\r")
+	}
+	l.last = width
+}
+
+// done takes the line away again.
+func (l *statusLine) done() { l.write("") }
+
+// progress shows which services are still waited for.
+type progress struct {
+	statusLine
+	of   int
+	open []settings.Service
+}
+
 func (a *app) progress(services []settings.Service) *progress {
-	p := &progress{screen: a.screenOf(a.stderr), of: len(services), open: slices.Clone(services)}
+	p := &progress{statusLine: statusLine{screen: a.screenOf(a.stderr)}, of: len(services), open: slices.Clone(services)}
 	p.show()
 	return p
 }
@@ -91,26 +124,63 @@ func (p *progress) step(done settings.Service) {
 }
 
 func (p *progress) show() {
-	if !p.terminal || len(p.open) == 0 {
+	if len(p.open) == 0 {
 		return
 	}
 	s := p.open[0]
-	words := fmt.Sprintf("probing: %d of %d, waiting for %s %d of %s", p.of-len(p.open), p.of, s.Scheme, s.Port, s.Host)
-	p.write(text.Trim(words, p.width-1))
+	p.write(fmt.Sprintf("probing: %d of %d, waiting for %s %d of %s", p.of-len(p.open), p.of, s.Scheme, s.Port, s.Host))
 }
 
-// done takes the line away again.
-func (p *progress) done() { p.write("") }
+// waiting shows which questions have no answer yet. A nil one shows nothing.
+type waiting struct {
+	mu       sync.Mutex
+	line     statusLine
+	open     []string // oldest first
+	answered int
+}
 
-// write puts words in the place of what is shown.
-func (p *progress) write(words string) {
-	if !p.terminal {
-		return
+func (a *app) waiting() *waiting { return &waiting{line: statusLine{screen: a.screenOf(a.stderr)}} }
+
+// begin notes that something is asked; what it returns notes the answer.
+func (w *waiting) begin(what string) (end func()) {
+	if w == nil {
+		return func() {}
 	}
-	width := text.StringWidth(words)
-	fmt.Fprint(p, "\r"+words+strings.Repeat(" ", max(p.last-width, 0)))
-	if words == "" {
-		fmt.Fprint(p, "\r")
+	w.change(func() { w.open = append(w.open, what) })
+	return func() {
+		w.change(func() {
+			w.answered++
+			if i := slices.Index(w.open, what); i >= 0 {
+				w.open = slices.Delete(w.open, i, i+1)
+			}
+		})
 	}
-	p.last = width
+}
+
+func (w *waiting) change(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	do()
+	if len(w.open) > 0 {
+		w.line.write(fmt.Sprintf("asking: %d answers, waiting for %s", w.answered, visible(w.open[0])))
+	}
+}
+
+// clear takes the line away until the next change, so that something else can be
+// written.
+func (w *waiting) clear() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.line.done()
+}
+
+// visible makes what a stranger wrote safe for a terminal: what could move the cursor,
+// change colours or turn the direction of writing is shown as a sign.
+func visible(words string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, words)
 }

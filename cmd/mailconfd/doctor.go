@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailconfd/doctor"
+	"mailconfd/settings"
+)
+
+// doctorFlags are what the command line says of an examination.
+type doctorFlags struct {
+	timeout             time.Duration
+	as, ispdb, document string
+	clients, only, skip []string
+	explain, trace      bool
+	atOnce              int
+}
+
+func (a *app) doctor() *cobra.Command {
+	var f doctorFlags
+	c := &cobra.Command{
+		Use:   "doctor ADDRESS|DOMAIN|-",
+		Short: "say what each mail client would set up for an address, and what to mend",
+		Long: `doctor asks from outside exactly what each mail client would ask for the address,
+connects to the mail servers that the client would be told, and says what works,
+what does not, for whom, and what to change. It works on anybody's domain and
+needs no configuration. For a domain alone it asks for ` + sampleLocal + `@DOMAIN.
+
+The address goes to the domain's servers and to the databases that clients ask
+for domains they do not know (--ispdb). No password is ever sent, and no message.
+
+With "-" the addresses and domains are read from standard input, one a line, and
+each becomes a line of JSON, as soon as it is done.
+
+Exit code 1: there are faults. Warnings and notes alone are no fault.`,
+		Example: `  mailconfd doctor jane@example.org
+  mailconfd doctor example.org --client outlook --explain
+  mailconfd render autoconfig example.org --mail-host mail.example.org >new.xml
+  mailconfd doctor example.org --offline-document new.xml
+  mailconfd doctor - <domains.txt >reports.jsonl`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			clinic, err := a.newClinic(c, f)
+			if err != nil {
+				return err
+			}
+			if args[0] == "-" {
+				if c.Flags().Changed("format") && f.as != "json" {
+					return errors.New("doctor - writes JSON, a line for each address; leave --format out")
+				}
+				return clinic.many(c.Context(), a.stdin)
+			}
+			return clinic.one(c.Context(), args[0])
+		},
+	}
+	lookOutside(c, &f.timeout)
+	flags := c.Flags()
+	flags.StringVar(&f.as, "format", "table", "`FORMAT` of the result: table or json")
+	flags.StringArrayVar(&f.clients, "client", nil, "only this client, with every step that it takes; repeatable: "+strings.Join(doctor.Clients(), ", "))
+	flags.StringSliceVar(&f.only, "only", nil, "only these `CLIENTS`, with commas")
+	flags.StringSliceVar(&f.skip, "skip", nil, "all but these `CLIENTS`, with commas")
+	flags.BoolVar(&f.explain, "explain", false, "say of each finding what it means and where that is written, and show the notes")
+	flags.BoolVar(&f.trace, "trace", false, "show every step of each client")
+	flags.StringVar(&f.ispdb, "ispdb", "", "base `URL` of the database to ask in place of those that clients ask")
+	flags.StringVar(&f.document, "offline-document", "", "judge the autoconfig or Autodiscover document in `FILE` as if the domain served it")
+	flags.IntVar(&f.atOnce, "at-once", 4, "`N` addresses at a time, with -")
+	return c
+}
+
+// sampleLocal is the local part that a domain alone is examined with.
+const sampleLocal = "jane"
+
+// clinic examines addresses as the flags say.
+type clinic struct {
+	*app
+	flags    doctorFlags
+	world    world
+	document *document // nil: none
+}
+
+func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
+	if err := format(f.as, "table", "json"); err != nil {
+		return nil, err
+	}
+	if len(f.clients) > 0 {
+		if len(f.only)+len(f.skip) > 0 {
+			return nil, errors.New("--client stands alone: leave --only and --skip out")
+		}
+		f.only, f.trace = f.clients, true
+	}
+	if f.atOnce < 1 || f.atOnce > 100 {
+		return nil, fmt.Errorf("--at-once %d: want 1 to 100", f.atOnce)
+	}
+	if f.ispdb != "" {
+		u, err := url.Parse(f.ispdb)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return nil, fmt.Errorf("--ispdb %q: want a URL such as https://ispdb.example.org/v1.1/", f.ispdb)
+		}
+		f.ispdb = strings.TrimSuffix(f.ispdb, "/") + "/"
+	}
+	// Names of clients are checked before anything is asked.
+	if _, err := doctor.New(doctor.Options{Only: f.only, Skip: f.skip}); err != nil {
+		return nil, err
+	}
+	clinic := &clinic{app: a, flags: f}
+	var err error
+	if f.document != "" {
+		if clinic.document, err = readDocument(f.document); err != nil {
+			return nil, err
+		}
+	}
+	cfg, err := a.load(c, "")
+	if err != nil {
+		return nil, err
+	}
+	clinic.world, err = a.outside(cfg, f.timeout)
+	return clinic, err
+}
+
+// patient reads whom to examine.
+func patient(text string) (settings.Address, error) {
+	a, err := addressOrDomain(text)
+	if err == nil && a.Local == "" {
+		a.Local = sampleLocal
+	}
+	return a, err
+}
+
+// examine examines one address. The error is about us: nothing was learnt.
+func (c *clinic) examine(ctx context.Context, a settings.Address, tell *waiting) (doctor.Report, error) {
+	witness := &witness{World: c.world, tell: tell}
+	var w doctor.World = witness
+	if c.document != nil {
+		w = offline{witness, a.Domain, *c.document}
+	}
+	d, err := doctor.New(doctor.Options{World: w, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip})
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	report := d.Examine(ctx, a)
+	if err := ctx.Err(); err != nil {
+		return doctor.Report{}, err
+	}
+	return report, witness.complaint()
+}
+
+// one examines one address and prints what came out.
+func (c *clinic) one(ctx context.Context, text string) error {
+	a, err := patient(text)
+	if err != nil {
+		return err
+	}
+	tell := c.waiting()
+	report, err := c.examine(ctx, a, tell)
+	tell.clear()
+	if err != nil {
+		return err
+	}
+	if c.flags.as == "json" {
+		e := json.NewEncoder(c.stdout)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		err = e.Encode(report)
+	} else {
+		p := prescription{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(text, "@")}
+		p.print()
+	}
+	return errors.Join(err, faultsIn(report))
+}
+
+// faultsIn returns errFaults where there is a fault.
+func faultsIn(r doctor.Report) error {
+	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Weight == doctor.Fault }) {
+		return errFaults
+	}
+	return nil
+}
+
+// writeLine writes one line of JSON.
+func writeLine(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

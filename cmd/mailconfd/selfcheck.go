@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailconfd/config"
+	"mailconfd/doctor"
+	"mailconfd/settings"
+)
+
+// How often serve examines itself.
+const (
+	selfCheckInterval = 6 * time.Hour    // more or less a tenth, so that many daemons do not look at once
+	selfCheckSettle   = 10 * time.Second // after a change: there may be more to come
+	selfCheckTimeout  = 2 * time.Minute  // for one domain
+	selfCheckLogged   = 10               // faults of one domain that are logged
+	selfCheckLocal    = "self-check"     // before the @ of the address that is asked for
+)
+
+// sample is the domain by which a provider is examined.
+type sample struct{ provider, domain string }
+
+// samplesOf returns the first domain of each provider that is named in full. One that has
+// wildcards and MX hosts only has no name that we know to be a domain.
+func samplesOf(cfg config.Config) []sample {
+	var samples []sample
+	if !cfg.SelfCheck {
+		return nil
+	}
+	for d := range cfg.Domains() {
+		if d.Name != "" && !slices.ContainsFunc(samples, func(s sample) bool { return s.provider == d.Provider }) {
+			samples = append(samples, sample{d.Provider, d.Name})
+		}
+	}
+	return samples
+}
+
+// selfCheck lets the doctor look from outside at what the daemon serves: names that lead
+// elsewhere, a certificate that a proxy forgot to renew, another web site that answers.
+// It runs beside everything else; no request and no shutdown waits for it.
+type selfCheck struct {
+	examine  func(context.Context, settings.Address) (doctor.Report, error)
+	log      *slog.Logger
+	findings *prometheus.GaugeVec
+	samples  atomic.Pointer[[]sample]
+	news     chan struct{}
+	told     map[sample]string // what was last logged
+}
+
+func newSelfCheck(w world, log *slog.Logger, registry prometheus.Registerer) *selfCheck {
+	s := &selfCheck{
+		log: log, news: make(chan struct{}, 1), told: map[sample]string{},
+		examine: func(ctx context.Context, a settings.Address) (doctor.Report, error) {
+			witness := &witness{World: w}
+			d, err := doctor.New(doctor.Options{World: witness})
+			if err != nil {
+				return doctor.Report{}, err
+			}
+			return d.Examine(ctx, a), witness.complaint()
+		},
+		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mailconfd_selfcheck_findings", Help: "What the last self-check found, of all domains that it looks at, by weight: fault, warning, note.",
+		}, []string{"weight"}),
+	}
+	registry.MustRegister(s.findings)
+	s.samples.Store(new([]sample))
+	return s
+}
+
+// take takes the domains of a configuration.
+func (s *selfCheck) take(cfg config.Config) {
+	samples := samplesOf(cfg)
+	s.samples.Store(&samples)
+	s.poke()
+}
+
+// poke says that what is served has changed. It never waits.
+func (s *selfCheck) poke() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+// run looks after changes and once in a while, until ctx ends.
+func (s *selfCheck) run(ctx context.Context) {
+	next := time.NewTimer(selfCheckInterval)
+	defer next.Stop()
+	for soon := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.news:
+			if !soon {
+				soon = true
+				next.Reset(selfCheckSettle)
+			}
+		case <-next.C:
+			soon = false
+			s.look(ctx)
+			next.Reset(selfCheckInterval*9/10 + rand.N(selfCheckInterval/5))
+		}
+	}
+}
+
+// look examines every sample, one after the other.
+func (s *selfCheck) look(ctx context.Context) {
+	samples := *s.samples.Load()
+	counts := map[doctor.Weight]int{}
+	for _, at := range samples {
+		within, cancel := context.WithTimeout(ctx, selfCheckTimeout)
+		report, err := s.examine(within, settings.Address{Local: selfCheckLocal, Domain: at.domain})
+		if err == nil {
+			err = within.Err() // the report is not whole
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			for _, f := range report.Findings {
+				counts[f.Weight]++
+			}
+		}
+		s.tell(at, report, err)
+	}
+	for _, w := range []doctor.Weight{doctor.Fault, doctor.Warning, doctor.Note} {
+		s.findings.WithLabelValues(string(w)).Set(float64(counts[w]))
+	}
+}
+
+// tell logs the faults of a domain when they are others than last time.
+func (s *selfCheck) tell(at sample, report doctor.Report, err error) {
+	log := s.log.With("provider", at.provider, "domain", at.domain)
+	var faults []doctor.Finding
+	var words []string
+	for _, f := range report.Findings {
+		if f.Weight == doctor.Fault {
+			faults = append(faults, f)
+			words = append(words, string(f.Kind)+" "+f.Detail)
+		}
+	}
+	slices.Sort(words)
+	now := strings.Join(words, "\n")
+	if err != nil {
+		now = err.Error()
+	}
+	before, known := s.told[at]
+	s.told[at] = now
+	switch {
+	case known && before == now:
+	case err != nil:
+		log.Warn("the self-check cannot look", "error", err)
+	case len(faults) == 0:
+		log.Info("the self-check finds no fault")
+	default:
+		log.Warn("the self-check finds faults; mailconfd doctor "+at.domain+" says more", "faults", len(faults))
+		for _, f := range faults[:min(len(faults), selfCheckLogged)] {
+			log.Warn("self-check fault", "kind", f.Kind, "affected", strings.Join(f.Affected, ", "), "detail", f.Detail, "remedy", f.Remedy)
+		}
+	}
+}
