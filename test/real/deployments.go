@@ -40,18 +40,9 @@ type deployment struct {
 	names    map[string]web // nil: autoconfig., autodiscover. and the domain itself, whole
 	records  string         // in place of the MX, relative to the domain
 	mx       string         // mailconfd knows the domain by this MX, not by its name
-
-	want  choice // the zero choice: Thunderbird finds nothing
-	setUp bool   // an account is made and used
-	waits bool   // the user waits for a time-out of five seconds
 }
 
-// choice is what Thunderbird must take, and from where.
-type choice struct {
-	SubSource, Incoming, Outgoing, Username string
-	Questions                               []string
-}
-
+// user is the address that is typed.
 func (d deployment) user() string {
 	if d.address != "" {
 		return d.address
@@ -59,6 +50,7 @@ func (d deployment) user() string {
 	return "jane@" + d.domain
 }
 
+// webNames are the names under which clients ask for the settings.
 func (d deployment) webNames() map[string]web {
 	if d.names != nil {
 		return d.names

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sort"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -33,10 +32,6 @@ func TestPublish(t *testing.T) {
 	})
 	t.Run("records", func(t *testing.T) { recordsArePrinted(t, w) })
 }
-
-// settleWithin is how long a change at the servers may take until it is published: two rounds with the probes' own
-// time, and room for a busy machine.
-const settleWithin = 30 * time.Second
 
 // settles waits until an answer of serve says exactly these settings: the first answer may come before the last probe.
 // The order within a document is another test's matter, so both sides are compared sorted.

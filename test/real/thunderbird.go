@@ -19,7 +19,8 @@ import (
 const thunderbirdStartsWithin = 60 * time.Second
 
 // thunderbirdPreferences are what a fresh profile differs in from one that a person makes. Marionette takes a free
-// port. Nothing is guessed, so that what is found was published. The search for settings is told in the log.
+// port. Nothing is guessed, so that what is found was published. The search for settings is told in the log, and new
+// mail is not told on a screen that is not there.
 const thunderbirdPreferences = `
 user_pref("marionette.port", 0);
 user_pref("mailnews.auto_config.guess.enabled", false);
@@ -27,7 +28,8 @@ user_pref("mail.provider.suppress_dialog_on_startup", true);
 user_pref("mail.setup.loglevel", "All");
 user_pref("devtools.console.stdout.chrome", true);
 user_pref("browser.dom.window.dump.enabled", true);
-user_pref("app.donation.eoy.version.viewed", 999);
+user_pref("mail.biff.show_alert", false);
+user_pref("mail.biff.show_tray_icon", false);
 `
 
 // The scripts that run in Thunderbird; each says what it takes and gives.
@@ -52,9 +54,8 @@ type thunderbird struct {
 	homes  string
 }
 
-// foundConfig is what Thunderbird found for an address.
+// foundConfig is what Thunderbird found for an address; without a Source: nothing.
 type foundConfig struct {
-	Found                bool
 	Source               string // xml, exchange
 	SubSource            string // which of its ways: xml-from-isp-https, exchange-from-url1, …
 	Incoming             foundServer
@@ -75,17 +76,22 @@ type foundServer struct {
 	Username   string
 }
 
-// service is the server as mailconfd writes it; a connection in clear has a scheme that mailconfd does not have.
+// service is the server as mailconfd writes it.
 func (s foundServer) service() string {
-	schemes := map[string][]string{ // by SocketType
-		"imap": {"clear-imap", "?", "imap", "imaps"},
-		"pop3": {"clear-pop3", "?", "pop3", "pop3s"},
-		"smtp": {"clear-submission", "?", "submission", "submissions"},
-	}[s.Type]
-	if s.SocketType < 0 || s.SocketType >= len(schemes) {
-		return fmt.Sprintf("%+v", s)
+	security := map[int]string{2: "starttls", 3: "tls"}[s.SocketType]
+	return serviceURL(s.Type, security, s.Hostname, fmt.Sprint(s.Port))
+}
+
+// account is the account that was found or made; the zero account when nothing was found.
+func (f foundConfig) account() account {
+	if f.Incoming.Type == "" {
+		return account{}
 	}
-	return fmt.Sprintf("%s://%s:%d", schemes[s.SocketType], s.Hostname, s.Port)
+	return account{
+		Incoming: f.Incoming.service(),
+		Outgoing: f.Outgoing.service(),
+		Username: bothNames(f.Incoming.Username, f.Outgoing.Username),
+	}
 }
 
 // startThunderbird starts Thunderbird with a fresh profile; it trusts the tests' authority.
@@ -101,6 +107,7 @@ func startThunderbird(t *testing.T, w *world) *thunderbird {
 		"--marionette", "--remote-allow-system-access")
 	command.Env = []string{"HOME=" + profile, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	b := &thunderbird{daemon: startDaemon(t, "thunderbird", w.dir, command), homes: w.homes()}
+	b.daemon.noise = "gtk_icon_theme" // there is no screen
 	b.daemon.eventually(t, thunderbirdStartsWithin, "open the remote control", func() error {
 		port, err := os.ReadFile(filepath.Join(profile, "MarionetteActivePort"))
 		if err != nil {

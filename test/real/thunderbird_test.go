@@ -4,7 +4,6 @@ package real
 
 import (
 	"bufio"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// The services of the mail host.
 const (
 	imaps        = "imaps://" + mailName + ":993"
 	imapSTARTTLS = "imap://" + mailName + ":143"
@@ -25,147 +25,173 @@ const (
 	onPort2525   = "submission://" + mailName + ":2525"
 	onPort465    = "submissions://" + mailName + ":465"
 
-	ispHTTPS = "xml-from-isp-https" // also what the provider that the MX names publishes
-	ispHTTP  = "xml-from-isp-http"
+	// Thunderbird's words for its ways to settings.
+	ispHTTPS      = "xml-from-isp-https" // the domain's own autoconfig, and that of the provider that the MX names
+	ispHTTP       = "xml-from-isp-http"
+	exchangeHTTPS = "exchange-from-url1" // https://autodiscover.DOMAIN
 )
 
-// thunderbirdDeployments are what Thunderbird is shown.
-func thunderbirdDeployments() []deployment {
-	return slices.Concat(portDeployments(), nameDeployments(), addressDeployments())
+// shown is a deployment that Thunderbird is shown, and what it makes of it: the account that is offered, unless another
+// one or nothing is wanted here.
+type shown struct {
+	deployment
+	want      account
+	nothing   bool
+	from      string   // the way by which it finds it; "" is ispHTTPS
+	questions []string // hosts of other domains that it asks its user about
+	waits     bool     // its user waits for a time-out of five seconds
+	setUp     bool     // an account is made with it, and used
 }
 
-// portDeployments differ in what the mail servers offer.
-func portDeployments() []deployment {
-	return []deployment{
+// shownToThunderbird are the layouts; docs/real-clients.md has them in a table.
+func shownToThunderbird() []shown {
+	return slices.Concat(layoutsOfPorts(), layoutsOfNames(), layoutsOfAutodiscover(), layoutsOfAddresses())
+}
+
+// layoutsOfPorts differ in what the mail servers offer.
+func layoutsOfPorts() []shown {
+	return []shown{
 		{
-			name: "every port", domain: domain, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@example.test"},
+			deployment: deployment{name: "every port", domain: domain},
+			want:       account{imaps, onPort587, "jane@example.test"}, setUp: true,
+		},
+		{deployment: deployment{name: "587 and 993", domain: "submission.test", services: []string{onPort587, imaps}}},
+		{
+			deployment: deployment{name: "465 only", domain: "submissions.test", services: []string{onPort465, imaps}},
+			setUp:      true,
 		},
 		{
-			name: "587 and 993", domain: "submission.test", services: []string{onPort587, imaps},
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@submission.test"},
+			deployment: deployment{name: "2525 only", domain: "other-port.test", services: []string{onPort2525, imaps}},
+			setUp:      true,
 		},
 		{
-			name: "465 only", domain: "submissions.test", services: []string{onPort465, imaps}, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort465, Username: "jane@submissions.test"},
+			deployment: deployment{
+				name: "143 with STARTTLS only", domain: "starttls.test", services: []string{onPort587, imapSTARTTLS},
+			},
+			setUp: true,
 		},
+		{deployment: deployment{name: "POP3 only", domain: "pop3s.test", services: []string{onPort587, pop3s}}, setUp: true},
 		{
-			name: "2525 only", domain: "another-port.test", services: []string{onPort2525, imaps}, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort2525, Username: "jane@another-port.test"},
-		},
-		{
-			name: "143 with STARTTLS only", domain: "starttls.test", services: []string{onPort587, imapSTARTTLS}, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: imapSTARTTLS, Outgoing: onPort587, Username: "jane@starttls.test"},
-		},
-		{
-			name: "POP3 only", domain: "pop3s.test", services: []string{onPort587, pop3s}, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: pop3s, Outgoing: onPort587, Username: "jane@pop3s.test"},
-		},
-		{
-			name: "POP3 with STLS only", domain: "pop3.test", services: []string{onPort587, pop3STLS}, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: pop3STLS, Outgoing: onPort587, Username: "jane@pop3.test"},
+			deployment: deployment{name: "POP3 with STLS only", domain: "pop3.test", services: []string{onPort587, pop3STLS}},
+			setUp:      true,
 		},
 	}
 }
 
-// nameDeployments differ in the names for the settings and in how they are reached.
-func nameDeployments() []deployment {
+// layoutsOfNames differ in the names for autoconfig and in how they are reached.
+func layoutsOfNames() []shown {
 	both := []string{onPort587, imaps}
-	return []deployment{
-		{
+	return []shown{
+		{deployment: deployment{
 			name: "the domain's own web site only", domain: "website.test", services: both,
 			names: map[string]web{"website.test": webWhole},
-			want:  choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@website.test"},
-		},
+		}},
 		{
-			name: "autoconfig by http only", domain: "http.test", services: both,
-			names: map[string]web{"autoconfig.http.test": webPlain},
-			want:  choice{SubSource: ispHTTP, Incoming: imaps, Outgoing: onPort587, Username: "jane@http.test"},
-		},
-		{
-			name: "no certificate for autoconfig", domain: "untrusted.test", services: both,
-			names: map[string]web{"autoconfig.untrusted.test": webUntrusted},
-			want:  choice{SubSource: ispHTTP, Incoming: imaps, Outgoing: onPort587, Username: "jane@untrusted.test"},
-		},
-		{
-			name: "Autodiscover only", domain: "autodiscover.test", services: both, setUp: true,
-			names: map[string]web{"autodiscover.autodiscover.test": webWhole},
-			want: choice{
-				SubSource: "exchange-from-url1", Incoming: imaps, Outgoing: onPort587,
-				Username: "jane@autodiscover.test",
+			deployment: deployment{
+				name: "http only", domain: "http.test", services: both,
+				names: map[string]web{"autoconfig.http.test": webPlain},
 			},
+			from: ispHTTP, setUp: true,
 		},
 		{
-			name: "Autodiscover only, 143 and 465", domain: "autodiscover-others.test",
-			services: []string{onPort465, imapSTARTTLS}, setUp: true,
-			names: map[string]web{"autodiscover.autodiscover-others.test": webWhole},
-			want: choice{
-				SubSource: "exchange-from-url1", Incoming: imapSTARTTLS, Outgoing: onPort465,
-				Username: "jane@autodiscover-others.test",
+			deployment: deployment{
+				name: "no certificate for autoconfig", domain: "untrusted.test", services: both,
+				names: map[string]web{"autoconfig.untrusted.test": webUntrusted},
 			},
+			from: ispHTTP,
 		},
 		{
-			name: "Autodiscover only, 2525 only", domain: "autodiscover-2525.test", // which cannot be said there
-			services: []string{onPort2525, imaps},
-			names:    map[string]web{"autodiscover.autodiscover-2525.test": webWhole},
-		},
-		{
-			name: "Autodiscover by http, redirected", domain: "redirected.test", services: both,
-			names: map[string]web{"autodiscover.redirected.test": webPlain},
-			want: choice{
-				SubSource: "exchange-from-url3", Incoming: imaps, Outgoing: onPort587,
-				Username: "jane@redirected.test", Questions: []string{"https://example.test"},
+			deployment: deployment{
+				name: "the MX of a hoster", domain: "customer.test", services: both,
+				names:   map[string]web{"autoconfig.hoster.test": webWhole},
+				records: "@ IN MX 10 mx1.in.hoster.test.\n", mx: "mx1.in.hoster.test",
 			},
+			setUp: true,
 		},
 		{
-			name: "Autodiscover by SRV", domain: "srv.test", services: both, names: map[string]web{},
-			records: "_autodiscover._tcp IN SRV 0 0 443 autodiscover.example.test.\n",
-			want: choice{
-				SubSource: "exchange-from-srv", Incoming: imaps, Outgoing: onPort587,
-				Username: "jane@srv.test", Questions: []string{"https://example.test"},
+			deployment: deployment{
+				name: "a silent autoconfig host", domain: "silent-autoconfig.test", services: both,
+				names: map[string]web{"silent-autoconfig.test": webWhole, "autoconfig.silent-autoconfig.test": webSilent},
 			},
+			waits: true,
 		},
 		{
-			name: "the MX of a hoster", domain: "customer.test", mx: "mx1.in.hoster.test", services: both, setUp: true,
-			names:   map[string]web{"autoconfig.hoster.test": webWhole},
-			records: "@ IN MX 10 mx1.in.hoster.test.\n",
-			want:    choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@customer.test"},
-		},
-		{
-			name: "a silent Autodiscover host", domain: "silent.test", services: both, waits: true,
-			names: map[string]web{"autoconfig.silent.test": webWhole, "autodiscover.silent.test": webSilent},
-			want:  choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@silent.test"},
-		},
-		{
-			name: "a silent autoconfig host", domain: "silent-autoconfig.test", services: both, waits: true,
-			names: map[string]web{"silent-autoconfig.test": webWhole, "autoconfig.silent-autoconfig.test": webSilent},
-			want:  choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@silent-autoconfig.test"},
+			deployment: deployment{
+				name: "a silent Autodiscover host", domain: "silent.test", services: both,
+				names: map[string]web{"autoconfig.silent.test": webWhole, "autodiscover.silent.test": webSilent},
+			},
+			waits: true, // although autoconfig has answered
 		},
 	}
 }
 
-// addressDeployments differ in the address and in the login.
-func addressDeployments() []deployment {
+// layoutsOfAutodiscover have no autoconfig.
+func layoutsOfAutodiscover() []shown {
 	both := []string{onPort587, imaps}
-	return []deployment{
+	others := []string{onPort465, imapSTARTTLS}
+	return []shown{
 		{
-			name: "a plus sign in the address", domain: "plus.test", address: "jane+tag@plus.test", services: both,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane+tag@plus.test"},
-		},
-		{
-			name: "a domain in A-labels", domain: "xn--bcher-kva.test", services: both,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane@xn--bcher-kva.test"},
-		},
-		{
-			name: "login by local part", domain: "localpart.test", login: "localpart", services: both, setUp: true,
-			want: choice{SubSource: ispHTTPS, Incoming: imaps, Outgoing: onPort587, Username: "jane"},
-		},
-		{
-			name: "login by local part, Autodiscover only", domain: "localpart-autodiscover.test", login: "localpart", services: both,
-			names: map[string]web{"autodiscover.localpart-autodiscover.test": webWhole},
-			want: choice{
-				SubSource: "exchange-from-url1", Incoming: imaps, Outgoing: onPort587, Username: "jane",
+			deployment: deployment{
+				name: "Autodiscover only", domain: "autodiscover.test", services: both,
+				names: map[string]web{"autodiscover.autodiscover.test": webWhole},
 			},
+			from: exchangeHTTPS, setUp: true,
+		},
+		{
+			deployment: deployment{
+				name: "Autodiscover only, 143 and 465", domain: "autodiscover-others.test", services: others,
+				names: map[string]web{"autodiscover.autodiscover-others.test": webWhole},
+			},
+			from: exchangeHTTPS, setUp: true,
+		},
+		{
+			deployment: deployment{
+				name: "Autodiscover only, 2525 only", domain: "autodiscover-2525.test",
+				services: []string{onPort2525, imaps},
+				names:    map[string]web{"autodiscover.autodiscover-2525.test": webWhole},
+			},
+			nothing: true, // Autodiscover cannot say 2525
+			// Thunderbird takes the redirect of plain http to the canonical host for one to another provider.
+			questions: []string{"https://example.test"},
+		},
+		{
+			deployment: deployment{
+				name: "Autodiscover, login by local part", domain: "localpart-autodiscover.test",
+				services: both, login: "localpart",
+				names: map[string]web{"autodiscover.localpart-autodiscover.test": webWhole},
+			},
+			from: exchangeHTTPS,
+		},
+		{
+			// Where the redirect does not preserve the POST, Thunderbird asks again by GET, and is told the settings of the
+			// canonical host's own domain.
+			deployment: deployment{
+				name: "Autodiscover by http, redirected", domain: "redirected.test", services: others,
+				names: map[string]web{"autodiscover.redirected.test": webPlain},
+			},
+			from: "exchange-from-url3",
+		},
+		{
+			deployment: deployment{
+				name: "Autodiscover by SRV", domain: "srv.test", services: both, names: map[string]web{},
+				records: "_autodiscover._tcp IN SRV 0 0 443 autodiscover.example.test.\n",
+			},
+			from: "exchange-from-srv", questions: []string{"https://example.test"},
+		},
+	}
+}
+
+// layoutsOfAddresses differ in the address and in the login.
+func layoutsOfAddresses() []shown {
+	both := []string{onPort587, imaps}
+	return []shown{
+		{deployment: deployment{
+			name: "a plus sign in the address", domain: "plus.test", address: "jane+tag@plus.test", services: both,
+		}},
+		{deployment: deployment{name: "a domain in A-labels", domain: "xn--bcher-kva.test", services: both}},
+		{
+			deployment: deployment{name: "login by local part", domain: "localpart.test", services: both, login: "localpart"},
+			setUp:      true,
 		},
 	}
 }
@@ -173,86 +199,113 @@ func addressDeployments() []deployment {
 // thunderbirdWaits is Thunderbird's time-out for a request, and longer than any answer here takes.
 const thunderbirdWaits = 5 * time.Second
 
-// TestThunderbird shows Thunderbird each deployment. What it chooses must be what mailconfd has verified and serves.
+// TestThunderbird shows Thunderbird each layout. What it chooses must be what mailconfd has verified and serves.
 func TestThunderbird(t *testing.T) {
 	w := newWorld(t)
-	deployments := thunderbirdDeployments()
+	layouts := shownToThunderbird()
+	var deployments []deployment
+	for _, s := range layouts {
+		deployments = append(deployments, s.deployment)
+	}
 	serveDeployments(t, w, deployments)
 	b := startThunderbird(t, w)
-	for _, d := range deployments {
-		t.Run(d.name, func(t *testing.T) {
-			found := b.discover(t, d.user())
-			t.Logf("%+v", found)
-			checkChoice(t, d, found)
-			if d.setUp {
-				account := b.setUpAndSend(t, d.user(), password, d.user())
-				checkAccount(t, d, account)
-			}
-		})
+	t.Logf("thunderbird %s", packageVersion(t, "thunderbird"))
+	for _, s := range layouts {
+		t.Run(s.name, func(t *testing.T) { checkThunderbird(t, w, b, s) })
 	}
-	t.Run("a domain in its own letters", func(t *testing.T) { asksNothing(t, b) })
+	t.Run("a domain in its own letters", func(t *testing.T) { asksNothing(t, w, b) })
 }
 
-// checkChoice holds what Thunderbird found against what must be found and against what is served.
-func checkChoice(t *testing.T, d deployment, found foundConfig) {
-	t.Helper()
-	if waited := time.Duration(found.Milliseconds) * time.Millisecond; d.waits != (waited >= thunderbirdWaits) {
-		t.Errorf("the user waited for %v, want a time-out of %v: %v", waited, thunderbirdWaits, d.waits)
+// checkThunderbird shows Thunderbird a layout.
+func checkThunderbird(t *testing.T, w *world, b *thunderbird, s shown) {
+	found := b.discover(t, s.user())
+	t.Logf("found: %+v", found)
+	if waited := time.Duration(found.Milliseconds) * time.Millisecond; s.waits != (waited >= thunderbirdWaits) {
+		t.Errorf("the user waited for %v; want a time-out of %v: %v", waited, thunderbirdWaits, s.waits)
 	}
-	if diff := cmp.Diff(d.want, found.choice(), cmpopts.EquateEmpty()); diff != "" {
-		t.Fatalf("choice (-want +got):\n%s", diff)
+	want, from := s.wants()
+	if diff := cmp.Diff(want, found.account()); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
 	}
-	if !found.Found {
+	if found.SubSource != from {
+		t.Errorf("found by %q, want %q", found.SubSource, from)
+	}
+	if diff := cmp.Diff(s.questions, found.Questions, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("questions to the user (-want +got):\n%s", diff)
+	}
+	isPredicted(t, w, s.user(), found)
+	if t.Failed() {
 		return
 	}
-	settings, err := served(d.user())
-	if err != nil {
-		t.Fatal(err)
+	if !s.nothing {
+		isServed(t, s, found)
 	}
-	for _, chosen := range []foundServer{found.Incoming, found.Outgoing} {
-		if !slices.ContainsFunc(settings, func(s setting) bool { return s.sameAs(chosen) }) {
-			t.Errorf("chosen: %+v, which is not among what is served: %+v", chosen, settings)
+	if s.setUp {
+		account := b.setUpAndSend(t, s.user(), password, s.user())
+		if diff := cmp.Diff(want, account.account()); diff != "" {
+			t.Errorf("account (-want +got):\n%s", diff)
 		}
 	}
 }
 
-// choice is what the test's table says, of what was found.
-func (f foundConfig) choice() choice {
-	if !f.Found {
-		return choice{Questions: f.Questions}
-	}
-	username := f.Incoming.Username
-	if f.Outgoing.Username != username {
-		username += " and " + f.Outgoing.Username
-	}
-	return choice{f.SubSource, f.Incoming.service(), f.Outgoing.service(), username, f.Questions}
-}
-
-// sameAs says whether a server of an autoconfig document is what Thunderbird has taken.
-func (s setting) sameAs(found foundServer) bool {
-	security := map[int]string{2: "STARTTLS", 3: "SSL"}[found.SocketType]
-	return s.Type == found.Type && s.Host == found.Hostname && s.Port == fmt.Sprint(found.Port) && s.Security == security
-}
-
-// checkAccount holds the account that was made against what was found.
-func checkAccount(t *testing.T, d deployment, account foundConfig) {
+// isPredicted holds what Thunderbird found against what "mailconfd doctor" says that it finds.
+func isPredicted(t *testing.T, w *world, address string, found foundConfig) {
 	t.Helper()
-	got := choice{d.want.SubSource, account.Incoming.service(), account.Outgoing.service(), account.Incoming.Username, nil}
-	if diff := cmp.Diff(d.want, got); diff != "" {
-		t.Errorf("account (-want +got):\n%s", diff)
+	prediction := predicted(t, w, address, "thunderbird")
+	if prediction == nil {
+		t.Fatal("doctor says nothing of Thunderbird")
+	}
+	if diff := cmp.Diff(*prediction, found.account()); diff != "" {
+		t.Errorf("found, against what doctor said (-doctor +got):\n%s", diff)
+	}
+}
+
+// wants is what must be found, and by which way.
+func (s shown) wants() (want account, from string) {
+	switch {
+	case s.nothing:
+		return account{}, ""
+	case s.want != account{}:
+		want = s.want
+	default:
+		want = s.offers()
+	}
+	if s.from == "" {
+		return want, ispHTTPS
+	}
+	return want, s.from
+}
+
+// isServed holds what Thunderbird has chosen against what mailconfd serves, which is what it has verified.
+func isServed(t *testing.T, s shown, found foundConfig) {
+	t.Helper()
+	settings, err := served(s.user())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, chosen := range []foundServer{found.Incoming, found.Outgoing} {
+		said := func(s setting) bool {
+			security := map[string]string{"SSL": "tls", "STARTTLS": "starttls"}[s.Security]
+			return serviceURL(s.Type, security, s.Host, s.Port) == chosen.service()
+		}
+		if !slices.ContainsFunc(settings, said) {
+			t.Errorf("chosen: %s, which is not among what is served: %+v", chosen.service(), settings)
+		}
 	}
 }
 
 // asksNothing: Thunderbird takes no host name with letters beyond ASCII, so it sends no request at all.
-func asksNothing(t *testing.T, b *thunderbird) {
+func asksNothing(t *testing.T, w *world, b *thunderbird) {
+	const address = "jane@bücher.test" // its A-labels are among the layouts
 	before := requests(t)
-	found := b.discover(t, "jane@bücher.test")
-	if found.Found {
+	found := b.discover(t, address)
+	if found.Source != "" {
 		t.Errorf("found %+v, want nothing", found)
 	}
 	if sent := requests(t) - before; sent != 0 {
 		t.Errorf("%d requests came, want none", sent)
 	}
+	isPredicted(t, w, address, found)
 }
 
 // requests is how many requests of mail clients mailconfd has answered, by its own count.

@@ -19,13 +19,12 @@ async function discover() {
   const milliseconds = Date.now() - started;
   const config = step.value;
   if (!config) {
-    return { found: false, questions, milliseconds };
+    return { questions, milliseconds };
   }
   FindConfig.ewsifyConfig(config);
   AccountConfig.replaceVariables(config, "Jane", address, "");
   const { source, subSource, incoming, outgoing, incomingAlternatives, outgoingAlternatives } = config;
   return {
-    found: true,
     questions,
     milliseconds,
     source,

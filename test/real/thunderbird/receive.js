@@ -17,7 +17,7 @@ async function receive() {
         }
       }
     }
-    await new Promise(resolve => setTimeout(resolve, 100));
+    await new Promise(resolve => setTimeout(resolve, 250));
   }
   throw new Error(`no message "${subject}" in the inbox after a minute`);
 }
