@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,15 +40,20 @@ func discoverAerc(v *visit) []Setting {
 		return found
 	}
 	query := "?emailaddress=" + escapeAddress(v.address.String())
+	popSource := ""
 	for _, urls := range [][]string{
 		{"https://autoconfig." + domain + "/mail/config-v1.1.xml" + query, "https://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml" + query},
 		{v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain},
 	} {
-		if found := v.aercDocument(urls); found != nil {
+		if found := v.aercDocument(urls, &popSource); found != nil {
 			return found
 		}
 	}
-	return v.aercGuess()
+	found := v.aercGuess()
+	if len(found) == 0 && popSource != "" {
+		v.noIMAP(popSource)
+	}
+	return found
 }
 
 // aercSRV asks for five labels. STARTTLS goes before implicit TLS, and JMAP before all.
@@ -121,8 +127,8 @@ type aercServer struct {
 }
 
 // aercDocument asks some URLs, all within one time-out, and decodes one answer over
-// the other.
-func (v *visit) aercDocument(urls []string) []Setting {
+// the other. popSource becomes the URL of a document that offers POP3 only.
+func (v *visit) aercDocument(urls []string, popSource *string) []Setting {
 	var config aercConfig
 	rules := v.client.http
 	for _, u := range urls {
@@ -140,15 +146,14 @@ func (v *visit) aercDocument(urls []string) []Setting {
 			continue
 		}
 		found, err := v.aercRead(&config)
-		if err != nil {
-			if err == errNoIMAP {
-				v.noIMAP(p.from)
-			} else {
-				v.passOver(p, err.Error())
-			}
-			continue
+		switch {
+		case errors.Is(err, errNoIMAP):
+			*popSource = p.from
+		case err != nil:
+			v.passOver(p, err.Error())
+		default:
+			return fromSource(found, p.from)
 		}
-		return fromSource(found, p.from)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ var geary = client{
 }
 
 func discoverGeary(v *visit) []Setting {
-	domain := v.address.Domain
+	domain, popSource := v.address.Domain, ""
 	for _, u := range []string{"https://autoconfig." + domain + "/mail/config-v1.1.xml", v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain} {
 		p := v.get(u)
 		if !p.taken {
@@ -34,14 +34,18 @@ func discoverGeary(v *visit) []Setting {
 		found, err := v.gearyRead(p.Body)
 		switch {
 		case errors.Is(err, errNoIMAP):
-			v.noIMAP(p.from)
+			popSource = p.from
 		case err != nil:
 			v.passOver(p, err.Error())
 		default:
 			return fromSource(found, p.from)
 		}
 	}
-	return v.guessHosts("imap."+domain, "smtp."+domain)
+	found := v.guessHosts("imap."+domain, "smtp."+domain)
+	if len(found) == 0 && popSource != "" {
+		v.noIMAP(popSource)
+	}
+	return found
 }
 
 // errNoIMAP means that a document offers POP3 only, which the client does not speak.

@@ -36,6 +36,9 @@ func discoverHorde(v *visit) []Setting {
 			found = append(found, s)
 		}
 	}
+	if slices.ContainsFunc(found, func(s Setting) bool { return s.Source == "guess" }) {
+		return v.guessed(found)
+	}
 	return found
 }
 
@@ -69,11 +72,7 @@ func (v *visit) hordeFind(domains []string, d hordeDirection) (Setting, bool) {
 			break
 		}
 	}
-	s, ok := v.hordeFirst(v.hordeGuesses(domains, d))
-	if ok {
-		v.guessed([]Setting{s})
-	}
-	return s, ok
+	return v.hordeFirst(v.hordeGuesses(domains, d))
 }
 
 // hordeFirst returns the first server that it can connect to, with any certificate.
