@@ -18,8 +18,13 @@ import (
 var clients = []client{
 	thunderbird,
 	outlook,
+	thunderbirdAndroid,
 	appleMail,
 	newOutlook,
+	deltaChat,
+	evolution,
+	kmail,
+	fairEmail,
 	gnomeAccounts,
 	geary,
 	nextcloud,

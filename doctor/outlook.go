@@ -1,8 +1,8 @@
 package doctor
 
 import (
-	"fmt"
 	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,122 +11,156 @@ import (
 )
 
 // outlook is classic Outlook for Windows, by Microsoft's documents (KB 3211279,
-// cc511507, [MS-OXDSCLI] 2.2.4.1.1.2.6) and what Gromox's authors observed. The new
-// Outlook and those for telephones are outlook-new.
+// cc511507, [MS-OXDISCO], [MS-OXDSCLI] 2.2.4.1.1.2.6) and what Gromox's authors
+// observed; no version of it was run. The new Outlook and those for telephones are
+// outlook-new.
+//
+// It asks one URL after the other, the domain itself first, and ends with the first
+// that answers with settings. Its other sources (the last good answer, a local file,
+// Active Directory, Microsoft 365) cannot be seen from outside.
 var outlook = client{
 	name: "outlook", title: "Outlook (classic)", read: "Outlook 2016 to 2021, by its documents", people: "many",
-	http:     httpRules{timeout: 25 * time.Second, redirects: 10, crosses: true},
+	http:     httpRules{timeout: 25 * time.Second}, // it follows redirects by itself
 	discover: discoverOutlook,
 }
 
-const outlookPath = "/autodiscover/autodiscover.xml"
+// outlookRedirects is how many redirects of any kind it follows in all ([MS-OXDSCLI]).
+const outlookRedirects = 10
 
 func discoverOutlook(v *visit) []Setting {
-	domain := v.address.Domain
-	for _, host := range []string{domain, "autodiscover." + domain} {
-		if found := v.outlookPost("https://"+host+outlookPath, 0); found != nil {
+	o := outlookVisit{visit: v}
+	return o.look(v.address)
+}
+
+// outlookVisit is one search, with the redirects that it has followed.
+type outlookVisit struct {
+	*visit
+	redirects int
+}
+
+// look asks the URLs for an address in order.
+func (o *outlookVisit) look(a settings.Address) []Setting {
+	for _, host := range []string{a.Domain, "autodiscover." + a.Domain} {
+		if found := o.ask("https://"+host+autodiscoverPath, a); found != nil {
 			return found
 		}
 	}
-	if target := v.outlookRedirect("http://autodiscover." + domain + outlookPath); target != "" {
-		if found := v.outlookPost(target, 0); found != nil {
+	if target := o.plainRedirect(a); target != "" {
+		if found := o.ask(target, a); found != nil {
 			return found
 		}
 	}
-	answer := v.dns("_autodiscover._tcp."+domain, TypeSRV)
-	for _, r := range sortedByPriority(answer.Records) {
+	for _, r := range sortedByPriority(o.dns("_autodiscover._tcp."+a.Domain, TypeSRV).Records) {
 		if r.Host == "" {
 			continue
 		}
-		if r.Host != domain && !strings.HasSuffix(r.Host, "."+domain) {
-			v.find(finding(KindAsksUser, "Outlook warns that _autodiscover._tcp leads to "+r.Host+", outside "+domain, "let the SRV record lead to autodiscover."+domain))
+		if r.Host != a.Domain && !strings.HasSuffix(r.Host, "."+a.Domain) {
+			o.find(finding(KindAsksUser, "Outlook warns that _autodiscover._tcp leads to "+r.Host+", outside "+a.Domain, "let the SRV record lead to autodiscover."+a.Domain))
 		}
-		return v.outlookPost("https://"+r.Host+outlookPath, 0) // it ignores the record's port
+		return o.ask("https://"+r.Host+autodiscoverPath, a) // it ignores the record's port
 	}
 	return nil
 }
 
-// outlookRedirect asks over plain http and takes nothing but a redirect to https.
-func (v *visit) outlookRedirect(u string) string {
-	rules := v.client.http
-	rules.redirects = 0
-	p := v.ask(Request{Method: "GET", URL: u}, rules)
-	if p.Status/100 != 3 || scheme(p.Location) != "https" || !strings.HasSuffix(strings.ToLower(p.Location), outlookPath) {
+// plainRedirect asks over plain http and takes nothing but a redirect to https.
+func (o *outlookVisit) plainRedirect(a settings.Address) string {
+	p := o.get("http://autodiscover." + a.Domain + autodiscoverPath)
+	if p.Status/100 != 3 || scheme(p.Location) != "https" || !strings.HasSuffix(strings.ToLower(p.Location), autodiscoverPath) {
 		return ""
 	}
-	v.note("follow the redirect to https", p.Location, 0)
+	host := urlHost(p.Location)
+	if host != a.Domain && host != "autodiscover."+a.Domain {
+		o.find(finding(KindAsksUser, "Outlook asks its user whether "+host+" may configure the account, because http://autodiscover."+a.Domain+" leads there", "answer at https://autodiscover."+a.Domain+autodiscoverPath))
+	}
 	return p.Location
 }
 
-// outlookPost asks one URL and follows the redirects of the protocol, at most ten.
-func (v *visit) outlookPost(u string, redirects int) []Setting {
-	p := v.post(u, "text/xml; charset=utf-8", `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>`+
-		html.EscapeString(v.address.String())+`</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`)
+// ask posts to one URL and follows what it is told.
+func (o *outlookVisit) ask(u string, a settings.Address) []Setting {
+	p := o.post(u, "text/xml; charset=utf-8", `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>`+
+		html.EscapeString(a.String())+`</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`)
+	switch {
+	case slices.Contains([]int{301, 302, 307, 308}, p.Status) && scheme(p.Location) == "https":
+		return o.follow("the redirect", p.Location, a)
+	case p.Status == 401:
+		o.find(finding(KindAsksUser, u+" answers 401: Outlook asks its user for a password, and takes no for an answer", "answer 404 for what is not served; never 401"))
+	}
 	if !p.taken {
 		return nil
 	}
 	root, err := parseXML(p.Body)
 	if err != nil || root.name != "Autodiscover" {
-		v.note("read the document", "it is no Autodiscover document; on to the next", 0)
+		o.passOver(p, "it is no Autodiscover document that Outlook can read")
 		return nil
 	}
 	account := root.child("Response").child("Account")
-	if target := account.value("RedirectUrl"); account.value("Action") == "redirectUrl" && target != "" && redirects < 10 && scheme(target) == "https" {
-		v.note("follow RedirectUrl", target, 0)
-		return v.outlookPost(target, redirects+1)
-	}
-	if account.value("AccountType") != "email" || account.value("Action") != "settings" {
-		v.note("read the document", "it holds no settings; on to the next", 0)
+	switch action := field(account, "Action"); {
+	case action == "redirectUrl" && scheme(field(account, "RedirectUrl")) == "https":
+		return o.follow("RedirectUrl", field(account, "RedirectUrl"), a)
+	case action == "redirectAddr":
+		return o.followAddress(field(account, "RedirectAddr"))
+	case action != "settings" || field(account, "AccountType") != "email":
+		o.note("read the document", "it holds no settings; on to the next", 0)
 		return nil
 	}
-	return fromSource(v.outlookRead(account), u)
+	return fromSource(outlookRead(account, a), u)
+}
+
+// follow posts to another URL.
+func (o *outlookVisit) follow(what, target string, a settings.Address) []Setting {
+	if o.redirects++; o.redirects > outlookRedirects {
+		o.note("follow "+what, "no: Outlook follows ten in all", 0)
+		return nil
+	}
+	o.note("follow "+what, target, 0)
+	return o.ask(target, a)
+}
+
+// followAddress begins again for another address.
+func (o *outlookVisit) followAddress(text string) []Setting {
+	other, err := settings.ParseAddress(text)
+	if o.redirects++; err != nil || o.redirects > outlookRedirects {
+		o.note("follow RedirectAddr", "no: "+strconv.Quote(text), 0)
+		return nil
+	}
+	o.note("follow RedirectAddr", other.String(), 0)
+	return o.look(other)
 }
 
 // outlookRead takes the first incoming and the first outgoing Protocol.
-func (v *visit) outlookRead(account *node) []Setting {
-	var incoming, outgoing *Setting
+func outlookRead(account *node, a settings.Address) []Setting {
+	var incoming, outgoing []Setting
 	for _, n := range account.all("Protocol") {
-		s, ok := v.outlookProtocol(n)
+		s, ok := outlookProtocol(n, a)
 		switch {
 		case !ok:
-		case s.Role == settings.RoleSubmission && outgoing == nil:
-			outgoing = &s
-		case s.Role != settings.RoleSubmission && incoming == nil:
-			incoming = &s
+		case s.Role == settings.RoleSubmission:
+			outgoing = append(outgoing, s)
+		default:
+			incoming = append(incoming, s)
 		}
 	}
-	var found []Setting
-	for _, s := range []*Setting{incoming, outgoing} {
-		if s != nil {
-			found = append(found, *s)
-		}
-	}
-	return found
+	return append(incoming[:min(1, len(incoming))], outgoing[:min(1, len(outgoing))]...)
 }
 
-func (v *visit) outlookProtocol(n *node) (s Setting, ok bool) {
-	roles := map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}
-	s.Role = roles[strings.TrimSpace(n.value("Type"))]
-	port, err := strconv.ParseUint(strings.TrimSpace(n.value("Port")), 10, 16)
-	s.Host, s.Port = strings.ToLower(strings.TrimSpace(n.value("Server"))), uint16(port)
-	if s.Role == "" || err != nil || s.Host == "" {
-		return s, false
+func outlookProtocol(n *node, a settings.Address) (Setting, bool) {
+	role := map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}[field(n, "Type")]
+	port, err := strconv.Atoi(field(n, "Port"))
+	user := field(n, "LoginName")
+	if user == "" {
+		user = a.Local // the documented default (cc511507)
 	}
-	s.Security = outlookSecurity(n)
-	s.Username = strings.TrimSpace(n.value("LoginName"))
-	if s.Username == "" {
-		s.Username = v.address.Local // the documented default
+	s, ok := newSetting(role, field(n, "Server"), port, outlookSecurity(n), user)
+	if !strings.EqualFold(field(n, "SPA"), "off") { // the default is on
+		s.needs, s.mend = settings.Mechanisms{"NTLM"}, "add <SPA>off</SPA> to the "+field(n, "Type")+" Protocol"
 	}
-	if !strings.EqualFold(strings.TrimSpace(n.value("SPA")), "off") { // the default is on
-		v.find(finding(KindNoPassword, fmt.Sprintf("Outlook would log in to %s %d by NTLM only: SPA is not off", s.Host, s.Port), "add <SPA>off</SPA> to the "+n.value("Type")+" Protocol"))
-	}
-	return s, true
+	return s, ok && role != "" && err == nil
 }
 
 // outlookSecurity: Encryption, where it is there, counts for more than SSL, whose default
 // is on ([MS-OXDSCLI] 2.2.4.1.1.2.6).
 func outlookSecurity(n *node) Security {
-	switch strings.ToLower(strings.TrimSpace(n.value("Encryption"))) {
+	switch strings.ToLower(field(n, "Encryption")) {
 	case "ssl":
 		return SecurityTLS
 	case "tls":
@@ -136,8 +170,11 @@ func outlookSecurity(n *node) Security {
 	case "none":
 		return SecurityNone
 	}
-	if strings.EqualFold(strings.TrimSpace(n.value("SSL")), "off") {
+	if strings.EqualFold(field(n, "SSL"), "off") {
 		return SecurityNone
 	}
 	return SecurityTLS
 }
+
+// field returns the text of the first child of a name without white space around it.
+func field(n *node, name string) string { return strings.TrimSpace(n.value(name)) }

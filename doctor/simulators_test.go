@@ -57,14 +57,14 @@ func server(kind, port, socket string, replace ...string) string {
 		element, kind, port, socket, element))
 }
 
-// document is an autoconfig document with some servers.
-func document(servers ...string) string {
+// configFile is an autoconfig document with some servers.
+func configFile(servers ...string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?>
 <clientConfig version="1.1"><emailProvider id="example.test"><domain>example.test</domain>` + strings.Join(servers, "\n") + `</emailProvider></clientConfig>`
 }
 
 // good is a document that every client takes.
-var good = document(server("imap", "993", "SSL"), server("smtp", "587", "STARTTLS"))
+var good = configFile(server("imap", "993", "SSL"), server("smtp", "587", "STARTTLS"))
 
 // protocol is a Protocol of Autodiscover; more are further elements.
 func protocol(kind, port string, more ...string) string {

@@ -60,19 +60,19 @@ func TestThunderbirdAutoconfig(t *testing.T) {
 	out := server("smtp", "587", "STARTTLS")
 	in := server("imap", "993", "SSL")
 	simulate(t, "thunderbird", []simulation{
-		{name: "plain", world: get(mainHTTPS, document(server("imap", "143", "plain"), out)), want: strings.Replace(imapAndSubmission, "143 starttls", "143 none", 1), kinds: []doctor.Kind{doctor.KindPlaintext}},
-		{name: "plain before SSL", world: get(mainHTTPS, document(server("imap", "143", "plain"), in, out)), want: strings.Replace(imapAndSubmission, "143 starttls", "143 none", 1), kinds: []doctor.Kind{doctor.KindPlaintext}},
-		{name: "TLS", world: get(mainHTTPS, document(server("imap", "993", "TLS"), out)), kinds: rejected},
-		{name: "ssl", world: get(mainHTTPS, document(server("imap", "993", "ssl"), out)), kinds: rejected},
-		{name: "starttls", world: get(mainHTTPS, document(in, server("smtp", "587", "starttls"))), kinds: rejected},
-		{name: "587 and 465", world: get(mainHTTPS, document(in, out, server("smtp", "465", "SSL"))), want: imapsAndSubmission},
-		{name: "465 and 587", world: get(mainHTTPS, document(in, server("smtp", "465", "SSL"), out)), want: strings.Replace(imapsAndSubmission, "587 starttls", "465 tls", 1)},
-		{name: "2525", world: get(mainHTTPS, document(in, server("smtp", "2525", "STARTTLS"))), want: strings.Replace(imapsAndSubmission, ":587", ":2525", 1)},
-		{name: "POP3 before IMAP", world: get(mainHTTPS, document(server("pop3", "995", "SSL"), in, out)), want: strings.Replace(imapsAndSubmission, "imap mx1.example.test:993", "pop3 mx1.example.test:995", 1)},
-		{name: "an unknown type first", world: get(mainHTTPS, document(server("jmap", "443", "SSL"), in, out)), want: imapsAndSubmission},
-		{name: "OAuth2 and then password", world: get(mainHTTPS, document(strings.ReplaceAll(in, "<authentication>", "<authentication>OAuth2</authentication><authentication>"), out)), want: imapsAndSubmission},
-		{name: "OAuth2 alone", world: get(mainHTTPS, document(strings.ReplaceAll(in, "password-cleartext", "OAuth2"), out)), kinds: rejected},
-		{name: "no outgoing", world: get(mainHTTPS, document(in)), kinds: rejected},
+		{name: "plain", world: get(mainHTTPS, configFile(server("imap", "143", "plain"), out)), want: strings.Replace(imapAndSubmission, "143 starttls", "143 none", 1), kinds: []doctor.Kind{doctor.KindPlaintext}},
+		{name: "plain before SSL", world: get(mainHTTPS, configFile(server("imap", "143", "plain"), in, out)), want: strings.Replace(imapAndSubmission, "143 starttls", "143 none", 1), kinds: []doctor.Kind{doctor.KindPlaintext}},
+		{name: "TLS", world: get(mainHTTPS, configFile(server("imap", "993", "TLS"), out)), kinds: rejected},
+		{name: "ssl", world: get(mainHTTPS, configFile(server("imap", "993", "ssl"), out)), kinds: rejected},
+		{name: "starttls", world: get(mainHTTPS, configFile(in, server("smtp", "587", "starttls"))), kinds: rejected},
+		{name: "587 and 465", world: get(mainHTTPS, configFile(in, out, server("smtp", "465", "SSL"))), want: imapsAndSubmission},
+		{name: "465 and 587", world: get(mainHTTPS, configFile(in, server("smtp", "465", "SSL"), out)), want: strings.Replace(imapsAndSubmission, "587 starttls", "465 tls", 1)},
+		{name: "2525", world: get(mainHTTPS, configFile(in, server("smtp", "2525", "STARTTLS"))), want: strings.Replace(imapsAndSubmission, ":587", ":2525", 1)},
+		{name: "POP3 before IMAP", world: get(mainHTTPS, configFile(server("pop3", "995", "SSL"), in, out)), want: strings.Replace(imapsAndSubmission, "imap mx1.example.test:993", "pop3 mx1.example.test:995", 1)},
+		{name: "an unknown type first", world: get(mainHTTPS, configFile(server("jmap", "443", "SSL"), in, out)), want: imapsAndSubmission},
+		{name: "OAuth2 and then password", world: get(mainHTTPS, configFile(strings.ReplaceAll(in, "<authentication>", "<authentication>OAuth2</authentication><authentication>"), out)), want: imapsAndSubmission},
+		{name: "OAuth2 alone", world: get(mainHTTPS, configFile(strings.ReplaceAll(in, "password-cleartext", "OAuth2"), out)), kinds: rejected},
+		{name: "no outgoing", world: get(mainHTTPS, configFile(in)), kinds: rejected},
 		{name: "no domain", world: get(mainHTTPS, strings.ReplaceAll(good, "<domain>example.test</domain>", "")), kinds: rejected},
 		{name: "no id", world: get(mainHTTPS, strings.ReplaceAll(good, ` id="example.test"`, "")), kinds: rejected},
 		{name: "no authentication", world: get(mainHTTPS, strings.ReplaceAll(good, "<authentication>password-cleartext</authentication>", "")), kinds: rejected},
@@ -147,7 +147,7 @@ func TestThunderbirdElsewhere(t *testing.T) {
 	hosted := "\n-- zone --\nexample.test. MX 20 backup.example.net.\nexample.test. MX 10 mx1.in.hoster.test.\n" + strings.TrimPrefix(mailServers, "\n-- zone --\n")
 	simulate(t, "thunderbird", []simulation{
 		{name: "the ISPDB", world: get(database+"example.test", good), want: imapsAndSubmission, source: database + "example.test"},
-		{name: "its own before the ISPDB", world: get(mainHTTP, good) + get(database+"example.test", document(server("pop3", "995", "SSL"), server("smtp", "465", "SSL"))), want: imapsAndSubmission, avoids: []string{"GET " + database + "example.test"}},
+		{name: "its own before the ISPDB", world: get(mainHTTP, good) + get(database+"example.test", configFile(server("pop3", "995", "SSL"), server("smtp", "465", "SSL"))), want: imapsAndSubmission, avoids: []string{"GET " + database + "example.test"}},
 		{name: "the MX's domain", world: hosted + get("https://autoconfig.hoster.test/mail/config-v1.1.xml", good), want: imapsAndSubmission, asks: []string{
 			"GET https://autoconfig.in.hoster.test/mail/config-v1.1.xml?emailaddress=jane%40example.test", "GET " + database + "in.hoster.test",
 		}},

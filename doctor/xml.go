@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"strings"
 )
@@ -177,4 +178,30 @@ func (n *node) content() string {
 		return ""
 	}
 	return n.text
+}
+
+// descendants yields what is inside an element, in the order of the document.
+func (n *node) descendants() iter.Seq[*node] {
+	return func(yield func(*node) bool) { n.walk(yield) }
+}
+
+func (n *node) walk(yield func(*node) bool) bool {
+	if n == nil {
+		return true
+	}
+	for _, c := range n.children {
+		if !yield(c) || !c.walk(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// allText returns all text in an element and below it.
+func (n *node) allText() string {
+	text := n.text
+	for _, c := range n.children {
+		text += c.allText()
+	}
+	return text
 }
