@@ -66,10 +66,7 @@ func connectFailure(ctx context.Context, address string, patience fmt.Stringer, 
 	if err := stopped(ctx, doing); err != nil {
 		return err
 	}
-	reason := reasonOf(err)
-	if !strings.HasPrefix(reason, doing) {
-		reason = doing + ": " + reason
-	}
+	reason := doingAndReason(doing, err)
 	switch kind := networkKind(err); {
 	case isNoRoute(err):
 		return errors.Join(fail(kind, "%s", reason), errNoRoute)
@@ -86,7 +83,7 @@ func NetworkFailure(doing string, err error) settings.Failure {
 	if kind == settings.FailureTimeout {
 		return *failureOf(fail(kind, "%s: no answer in time", doing))
 	}
-	return *failureOf(fail(kind, "%s: %s", doing, strings.TrimPrefix(reasonOf(err), doing+": ")))
+	return *failureOf(fail(kind, "%s", doingAndReason(doing, err)))
 }
 
 // networkKind says what an error of a connection means. The default is that it is ours:
@@ -109,6 +106,14 @@ func networkKind(err error) settings.FailureKind {
 
 func isNoRoute(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+// doingAndReason returns what was done and why it failed; some reasons begin with that.
+func doingAndReason(doing string, err error) string {
+	if reason := reasonOf(err); !strings.HasPrefix(reason, doing) {
+		return doing + ": " + reason
+	}
+	return reasonOf(err)
 }
 
 // reasonOf returns the bare reason of an error of package net.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -131,18 +132,25 @@ func setup(c doctor.ClientReport) string {
 	if len(c.Settings) == 0 {
 		return "nothing: the user is asked for everything"
 	}
-	var words, names []string
+	var words []string
 	for _, s := range c.Settings {
 		words = append(words, settingWords(s))
-		name := "user name " + visible(s.Username)
-		if s.Username == "" {
-			name = "the user is asked for the name"
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
 	}
-	return strings.Join(append(words, strings.Join(names, " and ")), ", ")
+	return strings.Join(append(words, userWords(c.Settings)), ", ")
+}
+
+// userWords says with what names a client would log in.
+func userWords(all []doctor.Setting) string {
+	name := func(s doctor.Setting) string { return cmp.Or(visible(s.Username), "that the user is asked for") }
+	first := name(all[0])
+	if !slices.ContainsFunc(all, func(s doctor.Setting) bool { return name(s) != first }) {
+		return "user name " + first
+	}
+	var words []string
+	for _, s := range all {
+		words = append(words, name(s)+" for "+protocolWords(s.Role))
+	}
+	return "user name " + strings.Join(words, ", ")
 }
 
 func settingWords(s doctor.Setting) string {
@@ -211,6 +219,16 @@ type complaint struct {
 	details []string
 }
 
+// crowds are the words for how many people a finding is likely to meet.
+var crowds = []string{"few", "some", "many"}
+
+func (c complaint) people() string {
+	if c.People == "" {
+		return ""
+	}
+	return "; likely " + c.People + " people"
+}
+
 // complaints puts findings of one weight together.
 func (p prescription) complaints(w doctor.Weight) []complaint {
 	var all []complaint
@@ -225,6 +243,9 @@ func (p prescription) complaints(w doctor.Weight) []complaint {
 			all = append(all, complaint{Finding: f})
 			i = len(all) - 1
 			all[i].Affected = nil
+		}
+		if slices.Index(crowds, f.People) > slices.Index(crowds, all[i].People) {
+			all[i].People = f.People
 		}
 		all[i].details = append(all[i].details, f.Detail)
 		for _, name := range f.Affected {
@@ -249,13 +270,16 @@ func (p prescription) complaint(c complaint, like doctor.Verdict) {
 		p.paragraph(4, label, visible(detail))
 		label = ""
 	}
-	p.paragraph(4, "", "Affects: "+p.affected(c.Affected))
+	p.paragraph(4, "", "Affects: "+p.affected(c.Affected)+c.people())
 	if p.flags.explain {
 		class := ""
 		if c.Class != "" {
 			class = ", class " + c.Class
 		}
 		p.paragraph(4, "", fmt.Sprintf("%s%s: %s", c.Kind, class, c.Kind.Text().Meaning))
+		if c.Sees != "" {
+			p.paragraph(4, "", "Its users see: "+c.Sees)
+		}
 		p.paragraph(4, "", "See: "+c.Reference)
 	}
 	p.paragraph(6, "    →", visible(c.Remedy))
