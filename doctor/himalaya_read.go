@@ -212,16 +212,8 @@ func himalayaReadPACC(body []byte) (found []himalayaConfig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range [][]string{{"authentication"}, {"info", "provider"}} {
-		within := document
-		for _, name := range path {
-			if within, err = jsonObject(within, name); err != nil {
-				return nil, err
-			}
-		}
-		if name := string(within["name"]); path[0] == "info" && !strings.HasPrefix(name, `"`) {
-			return nil, errors.New("info.provider has no name")
-		}
+	if err := himalayaRequired(document); err != nil {
+		return nil, err
 	}
 	for _, want := range []struct {
 		name string
@@ -243,6 +235,22 @@ func himalayaReadPACC(body []byte) (found []himalayaConfig, err error) {
 		}
 	}
 	return found, nil
+}
+
+// himalayaRequired checks what a PACC document must hold besides protocols.
+func himalayaRequired(document map[string]json.RawMessage) error {
+	if _, err := jsonObject(document, "authentication"); err != nil {
+		return err
+	}
+	info, err := jsonObject(document, "info")
+	if err != nil {
+		return err
+	}
+	provider, err := jsonObject(info, "provider")
+	if err == nil && !strings.HasPrefix(string(provider["name"]), `"`) {
+		err = errors.New("info.provider has no name")
+	}
+	return err
 }
 
 // jsonObject returns a member that must be an object.

@@ -77,7 +77,7 @@ func (v *visit) hordeFind(domains []string, d hordeDirection) (Setting, bool) {
 
 // hordeFirst returns the first server that it can connect to, with any certificate.
 func (v *visit) hordeFirst(candidates []Setting) (Setting, bool) {
-	for _, s := range candidates {
+	for _, s := range candidates[:min(maxTries, len(candidates))] {
 		service, _ := s.Service()
 		verdict := v.probe(service).Verdict()
 		saw := "works"

@@ -1,6 +1,8 @@
 package doctor_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"mailconfd/doctor"
@@ -63,4 +65,25 @@ func TestHordeAsks(t *testing.T) {
 
 func FuzzHorde(f *testing.F) {
 	fuzzClient(f, "horde", map[string]string{"GET " + hostPlainURL: "text/xml"}, configDocument(imap993, smtp587), configDocument(pop995, smtp465))
+}
+
+// TestHordeTries: a document that names hundreds of servers does not make us connect to
+// them all.
+func TestHordeTries(t *testing.T) {
+	t.Parallel()
+	servers := []string{smtp587}
+	for i := range 500 {
+		servers = append(servers, fmt.Sprintf("imap victim.test %d SSL %%EMAILADDRESS%%", i+1))
+	}
+	w := parseWorld(t, services+at(hostPlainURL, xmlHead, configDocument(servers...)))
+	r := examine(t, w, "jane@example.test", "horde").Clients[0]
+	tries := 0
+	for _, s := range r.Steps {
+		if strings.HasPrefix(s.Did, "try imaps://victim.test") {
+			tries++
+		}
+	}
+	if tries != 10 {
+		t.Errorf("connected %d times, want 10", tries)
+	}
 }

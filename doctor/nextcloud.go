@@ -134,6 +134,7 @@ func (v *visit) nextcloudServer(role settings.Role, n *node) (Setting, bool) {
 func (v *visit) nextcloudPorts() []Setting {
 	var hosts []string
 	mx := v.mx(v.address.Domain)
+	mx = mx[:min(maxTries, len(mx))]
 	hosts = append(hosts, mx...)
 	for _, h := range mx {
 		labels := strings.Split(h, ".")

@@ -109,6 +109,10 @@ func (v *visit) compareLogin(published, made string) {
 	v.find(f)
 }
 
+// maxTries is how many servers of one list are connected to in a client's stead: a
+// document can name hundreds.
+const maxTries = 10
+
 // opens tells whether a port takes connections, which is all that some clients look at
 // before they settle on it.
 func (v *visit) opens(s settings.Service) bool {

@@ -69,6 +69,12 @@ func (v *visit) snappymailRead(p page) ([]Setting, error) {
 		v.noIMAP(p.from)
 		return []Setting{}, nil
 	}
+	return v.snappymailServers(p, providers[0]), nil
+}
+
+// snappymailServers takes number 0 of each direction; the page stumbles if another type
+// stands there.
+func (v *visit) snappymailServers(p page, provider *node) []Setting {
 	found := []Setting{}
 	for _, want := range []struct {
 		element, kind string
@@ -77,9 +83,8 @@ func (v *visit) snappymailRead(p page) ([]Setting, error) {
 		{"incomingServer", "imap", settings.RoleIMAP},
 		{"outgoingServer", "smtp", settings.RoleSubmission},
 	} {
-		first := providers[0].child(want.element)
+		first := provider.child(want.element)
 		if first == nil || first.attrs["type"] != want.kind {
-			// The page looks for number 0, and stumbles if another type stands there.
 			v.reject(p, fmt.Sprintf("the first %s is not %s; its page finds none", want.element, want.kind))
 			break
 		}
@@ -88,7 +93,7 @@ func (v *visit) snappymailRead(p page) ([]Setting, error) {
 			found = append(found, s)
 		}
 	}
-	return found, nil
+	return found
 }
 
 // snappymailServer fills a form in as the admin page does.
