@@ -53,7 +53,7 @@ func fill(text string, a settings.Address) string {
 // reject notes that a document was refused as a whole.
 func (v *visit) reject(p page, why string) {
 	v.note("read the document", why, 0)
-	v.find(finding(KindRejected, p.from+": "+why, ""))
+	v.find(finding(KindRejected, bare(p.from)+": "+why, "").of(bare(p.from)))
 }
 
 // fromSource says where settings come from.

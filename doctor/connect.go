@@ -62,7 +62,7 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 	service, encrypted := s.Service()
 	if !encrypted {
 		s.Failure = &settings.Failure{Kind: settings.FailureNoSTARTTLS, Detail: "the client would not encrypt"}
-		return finding(KindPlaintext, fmt.Sprintf("%s would use %s %d for %s without encryption (from %s)", c.title, s.Host, s.Port, s.Role, s.Source), ""), true
+		return finding(KindPlaintext, fmt.Sprintf("%s %s port %d would be used without encryption (from %s)", s.Role, s.Host, s.Port, bare(s.Source)), "").of(s.place()), true
 	}
 	v := e.probe(service).Verdict()
 	if v.Verified {
@@ -71,14 +71,14 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 			return f, false
 		}
 		s.Failure = &settings.Failure{Kind: settings.FailureNoAuth, Detail: "offered: " + strings.Join(v.Auth, " ")}
-		detail := fmt.Sprintf("%s: %s offers %s, of which %s knows none", s.Role, service, strings.Join(v.Auth, " "), c.title)
+		detail := fmt.Sprintf("%s offers %s, of which %s knows none", service, strings.Join(v.Auth, " "), c.title)
 		if len(s.needs) > 0 {
-			detail = fmt.Sprintf("%s: %s offers %s; %s would use nothing but %s", s.Role, service, strings.Join(v.Auth, " "), c.title, strings.Join(s.needs, ", "))
+			detail = fmt.Sprintf("%s offers %s; nothing but %s would be used", service, strings.Join(v.Auth, " "), strings.Join(s.needs, ", "))
 		}
-		return finding(KindNoPassword, detail, s.mend), true
+		return finding(KindNoPassword, detail, s.mend).of(service.String() + strings.Join(s.needs, ",")), true
 	}
 	s.Failure = v.Failure
-	return finding(kindOf(v.Failure.Kind), fmt.Sprintf("%s: %s", service, v.Failure.Detail), v.Failure.Kind.Text().Remedy), true
+	return e.broken(service, v, s.Source), true
 }
 
 // logsIn tells whether the client can log in with what a server offers.
@@ -110,7 +110,9 @@ func (e *examination) settle(s *Setting) {
 // kindOf says what a failed probe means for a client that was sent there.
 func kindOf(k settings.FailureKind) Kind {
 	switch k {
-	case settings.FailureDNS, settings.FailureRefused, settings.FailureTimeout, settings.FailureUnreachable, settings.FailureReset:
+	case settings.FailureDNS:
+		return KindTargetNowhere
+	case settings.FailureRefused, settings.FailureTimeout, settings.FailureUnreachable, settings.FailureReset:
 		return KindNotReached
 	case settings.FailureTLSOnPlaintextPort, settings.FailurePlaintextOnTLSPort, settings.FailureNoSTARTTLS:
 		return KindOtherTLS

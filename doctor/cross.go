@@ -1,9 +1,24 @@
 package doctor
 
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"mailconfd/settings"
+)
+
 // crossExamine holds what was seen against each other, against DNS and against the mail
-// servers. What a single client meets is in its own report.
-func (e *examination) crossExamine() []Finding {
-	c := &court{examination: e, evidence: e.gather()}
+// servers. What a single client meets is in its own report; what this doctor could not
+// see is taken out of the reports again.
+func (e *examination) crossExamine(reports []ClientReport) []Finding {
+	c := &court{examination: e, evidence: e.gather(), reports: reports}
+	if c.blind() {
+		c.find(KindNotTested, "nothing could be asked from here: our own network or resolver does not work", "")
+		c.acquit()
+		return c.findings
+	}
+	c.ahead()
 	c.overHTTP()
 	c.answers()
 	c.values()
@@ -12,7 +27,8 @@ func (e *examination) crossExamine() []Finding {
 	c.servers()
 	c.records()
 	c.names()
-	c.others()
+	c.pacc()
+	c.inside()
 	return c.findings
 }
 
@@ -20,16 +36,135 @@ func (e *examination) crossExamine() []Finding {
 type court struct {
 	*examination
 	*evidence
+	reports  []ClientReport
 	findings []Finding
 }
 
-func (c *court) find(k Kind, detail, remedy string) {
-	c.findings = merge(c.findings, finding(k, detail, remedy))
+// find adds a finding with those whom it affects; nobody: whoever asks.
+func (c *court) find(k Kind, detail, remedy string, affected ...string) {
+	c.add(finding(k, detail, remedy), affected...)
 }
 
-// findAs finds with another weight than the kind has.
-func (c *court) findAs(w Weight, k Kind, detail, remedy string) {
+func (c *court) add(f Finding, affected ...string) {
+	f.Affected = affected
+	c.findings = merge(c.findings, f)
+}
+
+// findLess finds with less weight than the kind has.
+func (c *court) findLess(w Weight, k Kind, detail, remedy string, affected ...string) {
 	f := finding(k, detail, remedy)
 	f.Weight = w
-	c.findings = merge(c.findings, f)
+	c.add(f, affected...)
+}
+
+// readers returns the clients that would set up what they have from a source: a URL or
+// the owner name of a record.
+func (c *court) readers(sources ...string) []string {
+	return c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Settings, func(s Setting) bool {
+			return slices.ContainsFunc(sources, func(u string) bool { return bare(u) == bare(s.Source) })
+		})
+	})
+}
+
+// misreaders returns those that read an offer otherwise than it was meant.
+func (c *court) misreaders(o offer, urls ...string) []string {
+	return c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Settings, func(s Setting) bool {
+			return slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(s.Source) }) &&
+				s.Role == o.role && s.Host == o.host && s.Port == o.port && s.Security != o.security
+		})
+	})
+}
+
+// askers returns the clients that asked a URL, whatever they made of the answer.
+func (c *court) askers(urls ...string) []string {
+	return c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Steps, func(s Step) bool {
+			method, asked, _ := strings.Cut(s.Did, " ")
+			return (method == "GET" || method == "POST") && slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(asked) })
+		})
+	})
+}
+
+func (c *court) those(are func(ClientReport) bool) []string {
+	var titles []string
+	for _, r := range c.reports {
+		if are(r) {
+			titles = append(titles, r.Title)
+		}
+	}
+	return titles
+}
+
+// told tells whether a client's report says already what is wrong with a URL.
+func (c *court) told(k Kind, what string) bool {
+	return len(c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k && strings.Contains(f.Detail, what) })
+	})) > 0
+}
+
+// bare is a URL without its query, which holds the address.
+func bare(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address
+}
+
+// bareAll lists URLs without their queries.
+func bareAll(urls []string) string {
+	var all []string
+	for _, u := range urls {
+		all = append(all, bare(u))
+	}
+	return strings.Join(all, ", ")
+}
+
+// origin is a URL's scheme and host.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// blind tells whether all that was seen is that our own side does not work.
+func (c *court) blind() bool {
+	return !slices.ContainsFunc(c.files, func(f file) bool {
+		return f.page.Failure == nil || f.page.Failure.Kind != settings.FailureLocal
+	})
+}
+
+// acquit takes it out of the clients' reports that they found nothing.
+func (c *court) acquit() {
+	for i := range c.reports {
+		r := &c.reports[i]
+		if r.Verdict == "" {
+			r.Verdict = Unknown
+		}
+		for j := range r.Findings {
+			r.Findings[j].Weight = Note
+		}
+	}
+}
+
+// ahead asks for what the examination will want to know, several things at once.
+func (c *court) ahead() {
+	domain := c.address.Domain
+	var tasks []func()
+	for _, label := range askedLabels {
+		for _, kind := range []RecordType{TypeCNAME, TypeA, TypeAAAA} {
+			tasks = append(tasks, func() { c.lookUp(label+"."+domain, kind) })
+		}
+	}
+	tasks = append(tasks, func() { c.lookUp(shadow+"."+domain, TypeA) })
+	for _, o := range c.offers() {
+		if s, ok := o.service(); ok {
+			tasks = append(tasks, func() { c.probe(s) })
+		}
+	}
+	for _, s := range c.candidates() {
+		tasks = append(tasks, func() { c.probe(s) })
+	}
+	together(tasks)
 }

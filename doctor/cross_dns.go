@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,47 +15,60 @@ func (c *court) records() {
 		if o.host == "" {
 			continue // "." says that the service is not offered
 		}
-		service, _ := o.service()
+		service, ok := o.service()
+		where := fmt.Sprintf("%s leads to %s port %d", o.source, shown(o.host), o.port)
 		switch {
 		case o.role == settings.RoleSubmission && o.security == SecuritySTARTTLS && o.port == 465:
-			c.find(KindSubmission465, o.source+" leads to "+o.host+" port 465", fmt.Sprintf("_submissions._tcp.%s. SRV %d 1 465 %s.", domain, o.priority, o.host))
+			c.find(KindSubmission465, where, fmt.Sprintf("_submissions._tcp.%s. SRV %d 1 465 %s.", domain, o.priority, o.host), c.readers(o.source)...)
 		case o.role == settings.RoleSubmission && o.port == 25:
-			c.find(KindPort25, o.source+" leads to "+o.host+" port 25", "")
-		case o.security == SecuritySTARTTLS && !service.OnDefaultPort():
-			c.find(KindSRVPort, fmt.Sprintf("%s leads to %s port %d", o.source, o.host, o.port), "")
+			c.find(KindPort25, where, "", c.readers(o.source)...)
+		case o.security == SecuritySTARTTLS && ok && !service.OnDefaultPort():
+			c.find(KindSRVPort, where, "", c.misreaders(o, o.source)...)
 		}
 		if o.security == SecuritySTARTTLS {
 			c.missingImplicit(o)
 		}
 		c.target(o)
 	}
+	c.autodiscoverRecords()
 }
 
 // missingImplicit looks for the record of the encrypted twin of a STARTTLS record, where
 // that service works.
 func (c *court) missingImplicit(o offer) {
-	twin := Setting{Role: o.role, Host: o.host, Security: SecurityTLS}
-	service, _ := twin.Service()
-	service.Port = service.Scheme.DefaultPort()
+	twin, ok := offer{role: o.role, host: o.host, port: 1, security: SecurityTLS}.service()
+	twin.Port = twin.Scheme.DefaultPort()
 	has := slices.ContainsFunc(c.srv, func(p offer) bool { return p.role == o.role && p.security == SecurityTLS && p.host != "" })
-	if !has && o.port != 465 && c.works(service) {
-		c.find(KindNoImplicitTLS, service.String()+" works; "+o.source+" has no counterpart for it",
-			fmt.Sprintf("_%s._tcp.%s. SRV 10 1 %d %s.", service.Scheme, c.address.Domain, service.Port, service.Host))
+	if ok && !has && o.port != 465 && c.works(twin) {
+		c.find(KindNoImplicitTLS, twin.String()+" works; "+o.source+" has no counterpart for it",
+			fmt.Sprintf("_%s._tcp.%s. SRV %d 1 %d %s.", twin.Scheme, c.address.Domain, o.priority, twin.Port, twin.Host), c.readers(o.source)...)
 	}
 }
 
 // target looks at where a record leads.
 func (c *court) target(o offer) {
-	alias := c.lookUp(o.host, TypeCNAME)
-	if len(alias.Records) > 0 {
-		c.find(KindTargetAlias, o.source+" leads to "+o.host+", an alias of "+alias.Records[0].Host, "")
-	}
-	if !c.hasAddress(o.host) {
-		c.find(KindTargetNowhere, o.source+" leads to "+o.host, "")
+	if alias := c.lookUp(o.host, TypeCNAME); len(alias.Records) > 0 {
+		c.add(finding(KindTargetAlias, "SRV records lead to "+shown(o.host)+", an alias of "+shown(alias.Records[0].Host), "let them lead to "+shown(alias.Records[0].Host)).of(o.host), c.readers(o.source)...)
 	}
 	outside := o.host != c.address.Domain && !strings.HasSuffix(o.host, "."+c.address.Domain)
 	if outside && !c.lookUp(o.source, TypeSRV).Authentic {
-		c.find(KindTargetOutside, "SRV records lead to "+o.host, "")
+		c.add(finding(KindTargetOutside, "SRV records lead to "+shown(o.host), "").of(o.host), c.readers(o.source)...)
+	}
+}
+
+// autodiscoverRecords looks at the SRV records of Autodiscover.
+func (c *court) autodiscoverRecords() {
+	owner := "_autodiscover._tcp." + c.address.Domain
+	records := slices.DeleteFunc(slices.Clone(c.lookUp(owner, TypeSRV).Records), func(r Record) bool { return r.Host == "" })
+	if len(records) == 0 {
+		return
+	}
+	remedy := fmt.Sprintf("%s. SRV 0 1 443 %s.", owner, sortedByPriority(records)[0].Host)
+	switch {
+	case len(records) > 1:
+		c.find(KindAutodiscoverSRV, fmt.Sprintf("%s has %d records", owner, len(records)), remedy)
+	case records[0].Port != 443:
+		c.find(KindAutodiscoverSRV, fmt.Sprintf("%s leads to %s port %d", owner, shown(records[0].Host), records[0].Port), remedy)
 	}
 }
 
@@ -70,25 +81,86 @@ func (c *court) hasAddress(name string) bool {
 // shadow is a name that nobody has; that it leads somewhere is a wildcard's work.
 const shadow = "mailconfd-doctor-wildcard-test"
 
+// askedLabels are the names under a domain that clients ask.
+var askedLabels = []string{"autoconfig", "autodiscover", "ua-auto-config"}
+
 // names looks at the names that clients ask.
 func (c *court) names() {
 	domain := c.address.Domain
 	wild := addresses(c.lookUp(shadow+"."+domain, TypeA))
-	for _, label := range []string{"autoconfig", "autodiscover", "ua-auto-config"} {
+	known := c.relations()
+	var shadowed []string
+	for _, label := range askedLabels {
 		name := label + "." + domain
-		if alias := c.lookUp(name, TypeCNAME); len(alias.Records) > 0 && alias.Records[0].Host != "" && !c.hasAddress(name) {
-			c.find(KindDangling, name+" is an alias of "+alias.Records[0].Host+", which has no address", "")
-		}
+		c.alias(label, name, known)
 		if got := addresses(c.lookUp(name, TypeA)); len(wild) > 0 && slices.Equal(wild, got) && c.misleads(label) {
-			c.find(KindWildcard, name+" leads to "+strings.Join(got, ", ")+", as every name under "+domain+" does", "")
+			shadowed = append(shadowed, name)
 		}
 	}
-	if mx := c.lookUp(domain, TypeMX); mx.Failure == nil && len(mx.Records) > 0 {
-		c.mailGoesElsewhere(sortedByPriority(mx.Records)[0].Host)
-		if !mx.Authentic {
-			c.find(KindUnsigned, domain+": DNSSEC does not vouch for its records", "")
+	if len(shadowed) > 0 {
+		c.find(KindWildcard, fmt.Sprintf("%s: leads to %s, as every name under %s does", strings.Join(shadowed, ", "), strings.Join(wild, ", "), domain), "")
+	}
+	if len(c.mx) > 0 {
+		c.mailGoesElsewhere(c.mx[0])
+		if !c.lookUp(domain, TypeMX).Authentic {
+			c.find(KindUnsigned, domain, "")
 		}
 	}
+}
+
+// alias looks at an alias that leads to somebody else.
+func (c *court) alias(label, name string, known []string) {
+	records := c.lookUp(name, TypeCNAME).Records
+	if len(records) == 0 || records[0].Host == "" {
+		return
+	}
+	target := records[0].Host
+	if !c.hasAddress(name) {
+		c.find(KindDangling, name+" is an alias of "+shown(target)+", which has no address", "remove "+name+". CNAME "+shown(target)+".")
+		return
+	}
+	if theirs := registrable(target); theirs != "" && !slices.Contains(known, theirs) {
+		c.find(KindLeftOver, name+" is an alias of "+shown(target)+", which gives no settings that work", "", c.askers(c.at(label)...)...)
+	}
+}
+
+// relations are the registrable domains of those who have to do with the domain's mail:
+// itself, its MX, servers that work, and who publishes those servers.
+func (c *court) relations() []string {
+	known := []string{registrable(c.address.Domain)}
+	for _, host := range c.mx {
+		known = append(known, registrable(host))
+	}
+	for _, o := range c.offers() {
+		s, ok := o.service()
+		if !ok || !c.works(s) {
+			continue
+		}
+		known = append(known, registrable(o.host))
+		for _, r := range c.lookUp(urlHost(o.source), TypeCNAME).Records {
+			known = append(known, registrable(r.Host))
+		}
+	}
+	return known
+}
+
+// at returns the URLs under a label.
+func (c *court) at(label string) []string {
+	var urls []string
+	for _, f := range c.files {
+		if strings.Contains(f.url, "://"+label+".") {
+			urls = append(urls, f.url)
+		}
+	}
+	return urls
+}
+
+// misleads tells whether what answers under a label could be taken for an answer: not a
+// document, and not a refusal.
+func (c *court) misleads(label string) bool {
+	return slices.ContainsFunc(c.files, func(f file) bool {
+		return strings.Contains(f.url, "://"+label+".") && f.page.Status/100 == 2 && !f.document()
+	})
 }
 
 func addresses(a Answer) []string {
@@ -100,20 +172,9 @@ func addresses(a Answer) []string {
 	return all
 }
 
-// misleads tells whether what answers under a label could be taken for an answer: not a
-// document, and not a refusal.
-func (c *court) misleads(label string) bool {
-	return slices.ContainsFunc(c.files, func(f file) bool {
-		return strings.Contains(f.url, "://"+label+".") && f.page.Status/100 == 2 && f.root == nil
-	})
-}
-
 // mailGoesElsewhere compares the registrable domain of the best MX with those of the
 // servers that clients are sent to.
 func (c *court) mailGoesElsewhere(mx string) {
-	if mx == "" {
-		return
-	}
 	theirs := registrable(mx)
 	var hosts []string
 	for _, o := range c.offers() {
@@ -123,69 +184,11 @@ func (c *court) mailGoesElsewhere(mx string) {
 		if registrable(o.host) == theirs {
 			return
 		}
-		if !slices.Contains(hosts, o.host) {
-			hosts = append(hosts, o.host)
+		if !slices.Contains(hosts, shown(o.host)) {
+			hosts = append(hosts, shown(o.host))
 		}
 	}
 	if len(hosts) > 0 && theirs != "" {
-		c.find(KindMXElsewhere, "the best MX is "+mx+"; clients are sent to "+strings.Join(hosts, ", "), "")
+		c.find(KindMXElsewhere, "the best MX is "+shown(mx)+"; clients are sent to "+strings.Join(hosts, ", "), "")
 	}
-}
-
-// others looks at what is published elsewhere, or in other formats.
-func (c *court) others() {
-	c.centralDatabase()
-	c.pacc()
-}
-
-// centralDatabase compares the ISPDB's entry with the domain's own document.
-func (c *court) centralDatabase() {
-	own := c.first(formatAutoconfig)
-	if own == nil {
-		return
-	}
-	v := &visit{examination: c.examination}
-	u := v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + c.address.Domain
-	entry := readFile(formatAutoconfig, u, v.ask(Request{Method: "GET", URL: u}, gatherRules))
-	if len(entry.offers) == 0 {
-		return
-	}
-	if what := difference(own.offers, entry.offers); what != "" {
-		c.find(KindISPDB, what+" ("+u+")", "")
-	}
-}
-
-// pacc checks the digest of a PACC document, where there is one
-// (draft-ietf-mailmaint-pacc).
-func (c *court) pacc() {
-	v := &visit{examination: c.examination}
-	u := "https://ua-auto-config." + c.address.Domain + "/.well-known/user-agent-configuration.json"
-	rules := gatherRules
-	rules.redirects = 0
-	p := v.ask(Request{Method: "GET", URL: u}, rules)
-	if p.Status != 200 || !strings.HasPrefix(strings.ToLower(p.ContentType), "application/json") {
-		return
-	}
-	sum := sha256.Sum256(p.Body)
-	digest := base64.StdEncoding.EncodeToString(sum[:])
-	owner := "_ua-auto-config." + c.address.Domain
-	for _, r := range c.lookUp(owner, TypeTXT).Records {
-		if paccDigest(r.Text) == digest {
-			return
-		}
-	}
-	c.find(KindPACC, u+" has a digest that no TXT record at "+owner+" has", owner+". TXT \"v=UAAC1; a=sha256; d="+digest+"\"")
-}
-
-// paccDigest returns the digest of a TXT record "v=UAAC1; a=sha256; d=…", or "".
-func paccDigest(text string) string {
-	tags := map[string]string{}
-	for part := range strings.SplitSeq(text, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		tags[strings.TrimSpace(name)] = strings.TrimSpace(value)
-	}
-	if tags["v"] != "UAAC1" || !strings.EqualFold(tags["a"], "sha256") {
-		return ""
-	}
-	return tags["d"]
 }

@@ -2,33 +2,54 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"mailconfd/settings"
 )
 
 // overHTTP finds what can be changed on the way (A1.1 to A1.3).
 func (c *court) overHTTP() {
+	plain := map[format][]string{}
+	secure := map[format]string{}
 	for _, f := range c.files {
-		plain := strings.HasPrefix(f.url, "http://")
+		switch end := scheme(f.page.Request.URL); {
+		case scheme(f.url) == "http" && end == "http" && f.document():
+			plain[f.format] = append(plain[f.format], f.url)
+		case scheme(f.url) == "https" && f.page.plain:
+			c.throughHTTP(&f)
+		case scheme(f.url) == "https" && f.document() && f.page.Certificate == nil:
+			secure[f.format] = cmp.Or(secure[f.format], f.url)
+		}
+	}
+	for _, f := range []format{formatAutoconfig, formatAutodiscover} {
+		kind := KindHTTPAutoconfig
+		if f == formatAutodiscover {
+			kind = KindHTTPAutodiscover
+		}
 		switch {
-		case plain && f.page.taken && f.root != nil && scheme(f.page.Request.URL) == "http":
-			kind := KindHTTPAutoconfig
-			if f.format == formatAutodiscover {
-				kind = KindHTTPAutodiscover
-			}
-			c.find(kind, bare(f.url)+" serves the document", "")
-		case !plain && f.page.plain:
-			c.find(KindThroughHTTP, bare(f.url)+" leads through "+bare(f.page.Request.URL), "")
+		case len(plain[f]) == 0:
+		case secure[f] == "":
+			c.find(kind, bareAll(plain[f])+" serves the document, and no https address does", "get a certificate for "+urlHost(plain[f][0])+", and redirect to https", c.readers(plain[f]...)...)
+		default:
+			c.find(kind, bareAll(plain[f])+" serves the document, without a redirect to https", "answer 302 with Location: "+bare(secure[f]), c.readers(plain[f]...)...)
 		}
 	}
 }
 
-// bare is a URL without its query, which holds the address.
-func bare(address string) string {
-	address, _, _ = strings.Cut(address, "?")
-	return address
+// throughHTTP is a fault where a document comes that way. A web site that leads its
+// visitors astray is not much better, but only a warning.
+func (c *court) throughHTTP(f *file) {
+	detail, remedy := bare(f.url)+" leads through plain http to "+bare(f.page.Request.URL), "let "+origin(f.url)+" redirect to https only"
+	if f.document() {
+		c.find(KindThroughHTTP, detail, remedy, c.askers(f.url)...)
+		return
+	}
+	c.findLess(Warning, KindThroughHTTP, detail, remedy, c.askers(f.url)...)
 }
 
 // slowest is how long most clients wait.
@@ -36,25 +57,60 @@ const slowest = 5 * time.Second
 
 // answers finds answers that clients misunderstand, whatever is in them.
 func (c *court) answers() {
-	for _, f := range c.files {
+	c.webCertificates()
+	where := map[Kind][]string{}
+	for i := range c.files {
+		f := &c.files[i]
 		h := f.page.Hop
-		if h.Certificate != nil && scheme(h.Request.URL) == "https" {
-			c.find(KindWebCertificate, bare(h.Request.URL)+": "+h.Certificate.String(), "")
+		final := cmp.Or(h.Request.URL, f.url)
+		note := func(k Kind) {
+			if !slices.Contains(where[k], bare(final)) {
+				where[k] = append(where[k], bare(final))
+			}
 		}
 		switch {
-		case h.Status == 401:
-			c.find(KindUnauthorized, bare(f.url)+" answers 401", "")
-		case h.Status/100 == 2 && f.root == nil && isHTML(h):
-			c.find(KindHTML, fmt.Sprintf("%s answers %d with a web page", bare(f.url), h.Status), "")
+		case h.Status == 401 && !c.told(KindAsksUser, bare(final)+" answers 401"):
+			note(KindUnauthorized)
+		case h.Status/100 == 2 && !f.document() && isHTML(h):
+			note(KindHTML)
 		}
-		if h.Took > slowest {
-			c.find(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), h.Took.Round(100*time.Millisecond)), "")
+		if f.format == formatAutodiscover && scheme(f.url) == "https" && h.Status != 0 && h.Certificate == nil && !f.document() {
+			note(KindPassword)
 		}
-		if f.format == formatAutodiscover && scheme(f.url) == "https" && h.Status != 0 && h.Certificate == nil && f.root == nil {
-			c.find(KindPassword, bare(f.url)+" answers, and not with settings", "")
+		if f.page.took > slowest && !c.told(KindSlow, bare(f.url)) {
+			c.find(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), f.page.took.Round(100*time.Millisecond)), "", c.askers(f.url)...)
 		}
 	}
+	for _, w := range []struct {
+		kind Kind
+		does string
+	}{
+		{KindUnauthorized, " wants a password (401)"},
+		{KindHTML, " answers with a web page and status 200"},
+		{KindPassword, " answers, and not with settings"},
+	} {
+		if urls := where[w.kind]; len(urls) > 0 {
+			c.find(w.kind, strings.Join(urls, ", ")+w.does, "", c.askers(urls...)...)
+		}
+	}
+	c.errorDocuments()
 	c.unknownDomain()
+}
+
+// webCertificates has one finding for each host.
+func (c *court) webCertificates() {
+	for _, f := range c.files {
+		h := f.page.Hop
+		if h.Certificate == nil || scheme(h.Request.URL) != "https" {
+			continue
+		}
+		host, remedy := urlHost(h.Request.URL), ""
+		if h.Certificate.Kind == settings.FailureCertificateName && host != c.address.Domain {
+			remedy = "get a certificate for " + host + ", or take that name out of DNS"
+		}
+		found := finding(KindWebCertificate, origin(h.Request.URL)+": "+h.Certificate.String(), remedy).of(host)
+		c.add(found, c.askers(f.url)...)
+	}
 }
 
 func isHTML(h Hop) bool {
@@ -62,25 +118,65 @@ func isHTML(h Hop) bool {
 	return strings.HasPrefix(strings.ToLower(h.ContentType), "text/html") || bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
+// errorDocuments asks by GET, as Delta Chat does, where POST gives settings.
+func (c *court) errorDocuments() {
+	for _, f := range c.files {
+		if f.format != formatAutodiscover || len(f.offers) == 0 || scheme(f.url) != "https" {
+			continue
+		}
+		answer := c.inquireOne(askGET(formatAutodiscover, f.url))
+		if answer.root.child("Response").child("Error") != nil || answer.root.child("Error") != nil {
+			code := answer.root.child("Response").child("Error").value("ErrorCode")
+			c.find(KindErrorAnswered, fmt.Sprintf("GET %s answers %d with error %s", bare(f.url), answer.page.Status, shown(code)), "", c.askers(f.url)...)
+		}
+	}
+}
+
 // unservable is a domain that nobody serves (RFC 6761 section 6.4).
 const unservable = "mailconfd-doctor.invalid"
 
-// unknownDomain asks the domain's own server for a domain that cannot exist.
+// unknownDomain asks the domain's own server for a domain that cannot exist. A server
+// that does not look at the address, and gives its one document, is not meant.
 func (c *court) unknownDomain() {
-	for _, f := range c.files {
-		if f.format != formatAutoconfig || f.root == nil || scheme(f.url) != "https" {
-			continue
-		}
-		u, err := url.Parse(f.url)
-		if err != nil {
-			return
-		}
-		u.RawQuery = "emailaddress=jane%40" + unservable
-		v := &visit{examination: c.examination}
-		other := readFile(f.format, u.String(), v.ask(Request{Method: "GET", URL: u.String()}, gatherRules))
-		if len(other.offers) > 0 && other.root.child("emailProvider").attrs["id"] == unservable {
-			c.find(KindUnknownAnswered, bare(f.url)+" gives settings for "+unservable, "")
-		}
+	i := slices.IndexFunc(c.files, func(f file) bool {
+		return f.format == formatAutoconfig && f.document() && scheme(f.url) == "https"
+	})
+	if i < 0 {
 		return
+	}
+	u, err := url.Parse(c.files[i].url)
+	if err != nil {
+		return
+	}
+	u.RawQuery = "emailaddress=jane%40" + unservable
+	other := c.inquireOne(askGET(formatAutoconfig, u.String()))
+	switch id := other.root.child("emailProvider"); {
+	case id != nil && id.attrs["id"] == unservable:
+		c.find(KindUnknownAnswered, bare(u.String())+" gives settings for "+unservable, "")
+	case other.page.Status/100 == 2 && !other.document():
+		c.find(KindUnknownAnswered, fmt.Sprintf("%s answers %d for %s, and not with settings", bare(u.String()), other.page.Status, unservable), "", c.named("Delta Chat", "KMail")...)
+	}
+}
+
+// named returns those of some clients that take part.
+func (c *court) named(titles ...string) []string {
+	return c.those(func(r ClientReport) bool { return slices.Contains(titles, r.Title) })
+}
+
+// inside notes that what was seen may not be what people outside see.
+func (c *court) inside() {
+	var where []string
+	for _, f := range c.files {
+		if host := urlHost(f.page.Request.URL); f.page.Private && f.page.Status != 0 && !slices.Contains(where, host) {
+			where = append(where, host)
+		}
+	}
+	for _, o := range c.offers() {
+		if s, ok := o.service(); ok && c.probe(s).Verdict().Local && !slices.Contains(where, s.String()) {
+			where = append(where, s.String())
+		}
+	}
+	if len(where) > 0 {
+		c.find(KindPrivate, strings.Join(where, ", "), "")
 	}
 }

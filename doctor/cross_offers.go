@@ -10,227 +10,225 @@ import (
 
 // values finds what means nothing to clients, or not what was meant (A3.1, A4.1, pair).
 func (c *court) values() {
-	for _, f := range c.files {
+	for _, f := range c.docs {
 		for _, o := range f.offers {
-			switch {
-			case o.security == "" || o.port == 0 || o.host == "" || unexpanded(o):
-				c.find(KindMeaningless, fmt.Sprintf("%s: %s", bare(f.url), o), "")
-			case o.security == SecurityNone:
-				c.find(KindPlaintextOffered, fmt.Sprintf("%s: %s", bare(f.url), o), "")
-			}
-			if o.role == settings.RoleSubmission && o.port == 25 {
-				c.find(KindPort25, fmt.Sprintf("%s: %s", bare(f.url), o), "")
-			}
+			c.value(f, o)
 		}
-		if f.format == formatAutodiscover {
-			c.pairs(f)
-		}
-		c.usernames(f)
-	}
-}
-
-// unexpanded tells a placeholder that Autodiscover has no meaning for.
-func unexpanded(o offer) bool {
-	return o.format == formatAutodiscover && strings.Contains(o.host, "%")
-}
-
-// pairs looks at SSL and Encryption together.
-func (c *court) pairs(f file) {
-	for _, account := range f.root.child("Response").all("Account") {
-		for _, n := range account.all("Protocol") {
-			ssl, encryption := n.child("SSL"), n.child("Encryption")
-			words := strings.ToLower(strings.TrimSpace(textOf(encryption)))
-			where := fmt.Sprintf("%s: %s %s port %s", bare(f.url), n.value("Type"), n.value("Server"), n.value("Port"))
-			switch {
-			case ssl == nil && (words == "ssl" || words == "tls"):
-				c.find(KindPair, where, "")
-			case words == "tls" && strings.EqualFold(strings.TrimSpace(textOf(ssl)), "off"):
-				c.find(KindPairOff, where, "")
-			}
+		switch f.format {
+		case formatAutoconfig:
+			c.autoconfigDocument(f)
+		case formatAutodiscover:
+			c.autodiscoverDocument(f)
 		}
 	}
 }
 
-// composites are user names that only some clients can make.
-func (c *court) usernames(f file) {
-	if f.format != formatAutoconfig {
-		return
+// value looks at one service of a document.
+func (c *court) value(f *file, o offer) {
+	where := bare(f.url) + ": " + o.String()
+	switch {
+	case o.host == "" || strings.Contains(o.host, "%") && o.format != formatAutoconfig:
+		c.blame(KindMeaningless, f, o, where, "write the server's host name: nothing is filled in there")
+	case o.port == 0:
+		c.blame(KindMeaningless, f, o, where, "write the port as a number")
+	case o.security == "":
+		c.blame(KindMeaningless, f, o, where, c.correct(o))
+	case o.security == SecurityNone:
+		c.blame(KindPlaintextOffered, f, o, where, c.correct(o))
 	}
-	for _, provider := range f.root.all("emailProvider") {
-		for _, n := range slices.Concat(provider.all("incomingServer"), provider.all("outgoingServer")) {
-			name := n.value("username")
-			if strings.Contains(name, "%") && name != "%EMAILADDRESS%" && name != "%EMAILLOCALPART%" {
-				c.find(KindUsername, fmt.Sprintf("%s: %q: FairEmail, aerc, Mailspring, GNOME Online Accounts and Horde do not expand it", bare(f.url), name), "")
-			}
-		}
-	}
-}
-
-// works tells whether a service does what a client needs.
-func (c *court) works(s settings.Service) bool { return c.probe(s).Verdict().Verified }
-
-// order finds the weaker service before the stronger, where both work (A9.1, A9.2).
-// Submission on 587 before 465 is a choice that many make on purpose.
-func (c *court) order() {
-	for _, f := range c.files {
-		if scheme(f.url) == "http" {
-			continue
-		}
-		for _, role := range []settings.Role{settings.RoleIMAP, settings.RolePOP3, settings.RoleSubmission} {
-			of := slices.DeleteFunc(slices.Clone(f.offers), func(o offer) bool { return o.role != role })
-			if len(of) > 1 {
-				c.find(KindAlternatives, fmt.Sprintf("%s lists %d %s servers", bare(f.url), len(of), role), "")
-			}
-			c.weakerFirst(KindWeakerFirst, of)
-		}
-	}
-	for _, role := range []settings.Role{settings.RoleIMAP, settings.RolePOP3, settings.RoleSubmission} {
-		of := slices.DeleteFunc(slices.Clone(c.srv), func(o offer) bool { return o.role != role || o.host == "" })
-		slices.SortStableFunc(of, func(a, b offer) int { return int(a.priority) - int(b.priority) })
-		c.weakerFirst(KindWeakerFirstSRV, of)
+	if o.role == settings.RoleSubmission && o.port == 25 {
+		c.find(KindPort25, where, "", c.readers(f.urls...)...)
 	}
 }
 
-// weakerFirst compares the first of several offers with those behind it.
-func (c *court) weakerFirst(k Kind, of []offer) {
-	if len(of) < 2 {
-		return
+// blame finds what is wrong with a document. That clients reject the document, or do not
+// encrypt at the place of an offer, follows from it.
+func (c *court) blame(k Kind, f *file, o offer, detail, remedy string) {
+	found := finding(k, detail, remedy)
+	place := Setting{Role: o.role, Host: o.host, Port: o.port}.place()
+	found.explains = []string{place}
+	for _, u := range f.urls {
+		found.explains = append(found.explains, bare(u))
 	}
-	strength := map[Security]int{SecurityNone: 1, SecuritySTARTTLS: 2, SecurityTLS: 3}
-	first := of[0]
-	for _, o := range of[1:] {
-		service, ok := o.service()
-		if strength[o.security] <= strength[first.security] || strength[first.security] == 0 || !ok || !c.works(service) {
-			continue
-		}
-		detail := fmt.Sprintf("%s: %s before %s", bare(first.source), first, o)
-		if first.security == SecuritySTARTTLS && first.role == settings.RoleSubmission {
-			c.findAs(Note, k, detail, "nothing, if it is meant so; RFC 8314 section 4 prefers implicit TLS")
-			return
-		}
-		c.find(k, detail, "")
-		return
-	}
+	c.add(found, c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Findings, func(g Finding) bool { return explained(g, []Finding{found}) })
+	})...)
 }
 
-// agreement finds contradictions (A10.1, paths), and formats that send their clients to
-// different places.
-func (c *court) agreement() {
-	c.contradictions()
-	for _, f := range []format{formatAutoconfig, formatAutodiscover} {
-		first := c.first(f)
-		for _, other := range c.files {
-			if first == nil || other.format != f || len(other.offers) == 0 {
-				continue
-			}
-			if what := difference(first.offers, other.offers); what != "" {
-				c.find(KindPathsDiffer, fmt.Sprintf("%s and %s: %s", bare(first.url), bare(other.url), what), "")
-			}
-		}
+// correct returns the line that says how the port of an offer really encrypts, or "".
+func (c *court) correct(o offer) string {
+	if security := c.truth(o.role, o.host, o.port); security != "" {
+		return fmt.Sprintf("write %s for %s port %d", line(o.format, security), o.host, o.port)
 	}
-	a, b := c.first(formatAutoconfig), c.first(formatAutodiscover)
-	if a != nil && b != nil {
-		c.compareFormats(a.offers, b.offers, bare(a.url), bare(b.url))
-	}
+	return ""
 }
 
-// contradictions finds one port that is said to encrypt in two ways.
-func (c *court) contradictions() {
-	type place struct {
-		role settings.Role
-		host string
-		port uint16
-	}
-	said := map[place]offer{}
-	for _, o := range c.offers() {
-		if o.security == "" || o.security == SecurityAuto || o.host == "" {
-			continue
-		}
-		p := place{o.role, o.host, o.port}
-		before, known := said[p]
-		if !known {
-			said[p] = o
-			continue
-		}
-		if before.security != o.security {
-			c.find(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", o.host, o.port, before.said, bare(before.source), o.said, bare(o.source)), "")
-		}
-	}
-}
-
-// difference returns what the first offers of two documents differ in, or "".
-func difference(a, b []offer) string {
-	for _, role := range []settings.Role{settings.RoleIMAP, settings.RolePOP3, settings.RoleSubmission} {
-		x, y := firstOf(a, role), firstOf(b, role)
-		switch {
-		case x == nil && y == nil:
-		case x == nil || y == nil:
-			return fmt.Sprintf("only one of them has a server for %s", role)
-		case x.host != y.host || x.port != y.port || x.security != y.security:
-			return fmt.Sprintf("%s, and %s", x, y)
+// truth tries how a port encrypts; "": in no way that works.
+func (e *examination) truth(role settings.Role, host string, port uint16) Security {
+	for _, security := range []Security{SecurityTLS, SecuritySTARTTLS} {
+		if s, ok := (offer{role: role, host: host, port: port, security: security}).service(); ok && e.probe(s).Verdict().Verified {
+			return security
 		}
 	}
 	return ""
 }
 
-func firstOf(offers []offer, role settings.Role) *offer {
-	for i := range offers {
-		if offers[i].role == role {
-			return &offers[i]
-		}
+// line is how a document says what is encrypted how.
+func line(f format, s Security) string {
+	words := "SSL"
+	switch {
+	case f == formatAutodiscover && s == SecuritySTARTTLS:
+		words = "TLS"
+	case s == SecuritySTARTTLS:
+		words = "STARTTLS"
 	}
-	return nil
+	if f == formatAutodiscover {
+		return "<SSL>on</SSL><Encryption>" + words + "</Encryption>"
+	}
+	return "<socketType>" + words + "</socketType>"
 }
 
-// compareFormats holds autoconfig against Autodiscover, which cannot say STARTTLS on a
-// port of its own: it then has the next service that works.
-func (c *court) compareFormats(a, b []offer, from, other string) {
-	for _, role := range []settings.Role{settings.RoleIMAP, settings.RoleSubmission} {
-		x, y := firstOf(a, role), firstOf(b, role)
-		if x == nil || y == nil || x.host == y.host && x.port == y.port {
-			continue
+// autodiscoverDocument looks at what only Autodiscover has.
+func (c *court) autodiscoverDocument(f *file) {
+	if accounts := f.root.child("Response").all("Account"); len(accounts) > 1 {
+		c.blame(KindAccounts, f, offer{}, fmt.Sprintf("%s has %d", bare(f.url), len(accounts)), "")
+	}
+	for _, n := range limit(protocols(f.root), maxOffers) {
+		where := fmt.Sprintf("%s: %s %s port %s", bare(f.url), textOf(n.child("Type")), textOf(n.child("Server")), textOf(n.child("Port")))
+		c.autodiscoverWords(f, n, where)
+		if autodiscoverRoles[field(n, "Type")] != "" {
+			c.pair(f, n, where)
+			c.outlookLogin(f, n, where)
 		}
-		detail := fmt.Sprintf("%s: %s; %s: %s", from, x, other, y)
-		usual, _ := x.service()
-		if x.host == y.host && x.security == SecuritySTARTTLS && !usual.OnDefaultPort() {
-			c.find(KindByDesign, detail, "")
-			continue
-		}
-		c.find(KindFormatsDiffer, detail, "")
 	}
 }
 
-// servers finds what the mail servers themselves show: injection, and better services
-// than those that are published.
-func (c *court) servers() {
-	published := map[settings.Service]bool{}
-	hosts := map[string]map[settings.Role]bool{}
-	for _, o := range c.offers() {
-		service, ok := o.service()
-		if !ok || o.host == "" || strings.Contains(o.host, "%") || o.port == 0 {
-			continue
-		}
-		published[service] = true
-		if hosts[o.host] == nil {
-			hosts[o.host] = map[settings.Role]bool{}
-		}
-		hosts[o.host][o.role] = true
-		if f := c.probe(service).Verdict().Failure; f != nil && f.Kind == settings.FailureSTARTTLSInjection {
-			c.find(KindInjection, service.String()+": "+f.Detail, "")
-		}
+// knownTypes are all that some reader knows; those of Exchange and eM Client too.
+var knownTypes = []string{"IMAP", "POP3", "SMTP", "DAV", "WEB", "NNTP", "EXCH", "EXPR", "EXHTTP", "CalDAV", "CardDAV", absent}
+
+// autodiscoverWords finds values and elements that no reader knows.
+func (c *court) autodiscoverWords(f *file, n *node, where string) {
+	complain := func(what, remedy string) {
+		c.blame(KindMeaningless, f, protocolOffer(n), where+": "+what, remedy)
 	}
-	for _, o := range c.offers() {
-		if hosts[o.host] == nil {
-			continue
-		}
-		for _, s := range settings.Candidates(o.host) {
-			if published[s] || !hosts[o.host][s.Role()] || s.Role() == settings.RoleSieve {
-				continue
-			}
-			published[s] = true // told once
-			if s.Security() == settings.ImplicitTLS && c.works(s) {
-				c.find(KindBetterOffered, s.String()+" works and is not published anywhere", "")
-			}
+	if kind := textOf(n.child("Type")); !slices.Contains(knownTypes, kind) {
+		complain("Type "+kind, "write IMAP, POP3 or SMTP")
+		return
+	}
+	if ssl := n.child("SSL"); ssl != nil && !slices.Contains([]string{"on", "off"}, strings.ToLower(textOf(ssl))) && protocolOffer(n).security != "" {
+		complain(fmt.Sprintf("SSL %q", textOf(ssl)), "write <SSL>on</SSL>") // Thunderbird passes over "true"
+	}
+	if n.child("TLS") != nil {
+		complain("an element TLS, which no schema has", "write <Encryption> in its place")
+	}
+	if login := n.child("LoginName"); login != nil && textOf(login) == "" {
+		complain("an empty LoginName: Thunderbird logs in as \"true\"", "write the full user name, or leave the element out")
+	}
+}
+
+// pair looks at SSL and Encryption together.
+func (c *court) pair(f *file, n *node, where string) {
+	ssl, encryption := n.child("SSL"), strings.ToLower(textOf(n.child("Encryption")))
+	security := map[string]Security{"ssl": SecurityTLS, "tls": SecuritySTARTTLS}[encryption]
+	if security == "" {
+		return
+	}
+	o := protocolOffer(n)
+	remedy := "write " + line(formatAutodiscover, security)
+	switch {
+	case ssl == nil:
+		c.blame(KindPair, f, o, where, remedy)
+	case strings.EqualFold(textOf(ssl), "off"):
+		c.blame(KindPairOff, f, o, where, remedy)
+	}
+}
+
+// outlookLogin looks at what Outlook makes of SPA, whose default is on, and of
+// DomainRequired (cc511507).
+func (c *court) outlookLogin(f *file, n *node, where string) {
+	outlook := slices.DeleteFunc(c.readers(f.urls...), func(title string) bool { return !strings.HasPrefix(title, "Outlook") })
+	if spa := textOf(n.child("SPA")); !strings.EqualFold(spa, "off") && !c.offersNTLM(n) {
+		c.find(KindOutlookLogin, where+": SPA "+spa, "add <SPA>off</SPA>; its default is on", outlook...)
+	}
+	if required := textOf(n.child("DomainRequired")); strings.EqualFold(required, "on") {
+		c.findLess(Warning, KindOutlookLogin, where+": DomainRequired on", "write <DomainRequired>off</DomainRequired>", outlook...)
+	}
+}
+
+func (c *court) offersNTLM(n *node) bool {
+	s, ok := protocolOffer(n).service()
+	return ok && slices.Contains(c.probe(s).Verdict().Auth, "NTLM")
+}
+
+// autoconfigDocument looks at what only autoconfig has.
+func (c *court) autoconfigDocument(f *file) {
+	for _, n := range limit(servers(f.root), maxOffers) {
+		where := fmt.Sprintf("%s: %s %s port %s", bare(f.url), shown(n.attrs["type"]), textOf(n.child("hostname")), textOf(n.child("port")))
+		if autoconfigRoles[n.attrs["type"]] != "" {
+			c.username(f, n, where)
+			c.authentication(f, n, where)
 		}
 	}
 }
+
+// username finds placeholders that only some clients fill in. One that the whole
+// address, or its local part, can stand for is easily mended.
+func (c *court) username(f *file, n *node, where string) {
+	o := serverOffer(n)
+	const address, local, domain = "%EMAILADDRESS%", "%EMAILLOCALPART%", "%EMAILDOMAIN%"
+	name := n.value("username")
+	rest := strings.NewReplacer(address, "", local, "", domain, "").Replace(name)
+	switch {
+	case name == address || name == local:
+	case n.child("username") != nil && name == "":
+		c.blame(KindMeaningless, f, o, where+": an empty username: Thunderbird logs in as \"true\"", "write <username>%EMAILADDRESS%</username>")
+	case strings.Contains(rest, "%"):
+		c.blame(KindMeaningless, f, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
+	case name == local+"@"+domain:
+		c.find(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same", c.strangers()...)
+	case rest != name:
+		c.findLess(Warning, KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "let the full address log in too, and write <username>%EMAILADDRESS%</username>", c.strangers()...)
+	}
+}
+
+// strangers are the clients that make another user name than was published.
+func (c *court) strangers() []string {
+	return c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindUsername })
+	})
+}
+
+// authenticationWords are what clients take each method for.
+var authenticationWords = map[string][]string{
+	"password-cleartext": {"PLAIN", "LOGIN", "USER"}, "plain": {"PLAIN", "LOGIN", "USER"},
+	"password-encrypted": {"CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"}, "secure": {"CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"},
+	"NTLM": {"NTLM"}, "GSSAPI": {"GSSAPI"}, "OAuth2": {"OAUTHBEARER", "XOAUTH2"}, "TLS-client-cert": {"EXTERNAL"},
+}
+
+// authentication compares the methods of a document with those of the server.
+func (c *court) authentication(f *file, n *node, where string) {
+	var methods, mechanisms []string
+	for _, m := range n.all("authentication") {
+		if m.attrs["system"] == "" { // a SASL mechanism by its own name stands beside a method
+			methods = append(methods, textOf(m))
+			mechanisms = append(mechanisms, authenticationWords[m.text]...)
+		}
+	}
+	o := serverOffer(n)
+	s, ok := o.service()
+	said := strings.Join(methods, ", ")
+	switch {
+	case len(methods) == 0:
+		c.blame(KindMeaningless, f, o, where+": no authentication: Thunderbird passes over the server", "add <authentication>password-cleartext</authentication>")
+	case len(mechanisms) == 0 && !slices.Contains(methods, "none") && !slices.Contains(methods, "client-IP-address") && !slices.Contains(methods, "smtp-after-pop"):
+		c.blame(KindMeaningless, f, o, where+": authentication "+said, "write <authentication>password-cleartext</authentication>")
+	case !ok || !c.works(s) || len(mechanisms) == 0:
+	case !slices.ContainsFunc(mechanisms, func(m string) bool { return slices.Contains(c.probe(s).Verdict().Auth, m) }):
+		c.blame(KindAuthentication, f, o, fmt.Sprintf("%s: authentication %s; the server offers %s", where, said, strings.Join(c.probe(s).Verdict().Auth, " ")), "")
+	case said == "password-encrypted":
+		c.find(KindEncryptedOnly, where, "", c.readers(f.urls...)...)
+	}
+}
+
+// works tells whether a service does what a client needs.
+func (c *court) works(s settings.Service) bool { return c.probe(s).Verdict().Verified }

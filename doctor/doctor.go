@@ -80,7 +80,7 @@ func (d *Doctor) Examine(ctx context.Context, a settings.Address) Report {
 	}
 	wg.Wait()
 	e.connect(report.Clients)
-	report.conclude(e.crossExamine())
+	report.conclude(e.crossExamine(report.Clients))
 	return report
 }
 

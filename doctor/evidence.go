@@ -3,8 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 
 	"mailconfd/settings"
 )
@@ -12,8 +11,10 @@ import (
 // evidence is what a domain publishes, read plainly: not as some client would read it,
 // but so that what was said can be held against what is true.
 type evidence struct {
-	files []file
+	files []file  // every address at which clients ask
+	docs  []*file // those with a document; of several with the same bytes the first
 	srv   []offer
+	mx    []string // best first
 }
 
 // format is a kind of document.
@@ -22,198 +23,192 @@ type format string
 const (
 	formatAutoconfig   format = "autoconfig"
 	formatAutodiscover format = "Autodiscover"
+	formatPACC         format = "PACC"
+	formatSRV          format = "SRV"
 )
 
-// file is one URL that answered.
+// file is one URL and what it answers.
 type file struct {
 	format format
 	url    string
 	page   page
-	root   *node // nil: no well-formed document of the format
+	root   *node // nil: no well-formed XML of the format
 	offers []offer
+	urls   []string // all that answer with the same bytes
 }
+
+// document tells whether the answer is of the format.
+func (f *file) document() bool { return f.root != nil || len(f.offers) > 0 }
 
 // offer is one service as a document or an SRV record offers it.
 type offer struct {
+	format   format
 	source   string // the URL, or the owner name of the record
-	format   format // "": SRV
 	role     settings.Role
-	host     string
+	host     string // "": none, which in SRV says that the service is not offered
 	port     uint16
-	security Security // "": the words mean nothing to any client
+	security Security // "": the words mean nothing to clients
 	said     string   // the words themselves
 	priority uint16   // SRV
-	position int      // in the document
 }
 
-// service returns the offer as the rest of mailconfd names it.
+// service returns the offer as the rest of mailconfd names it, if it is one that can be
+// tried: an encrypted service at a host and port that exist.
 func (o offer) service() (settings.Service, bool) {
-	return Setting{Role: o.role, Host: o.host, Port: o.port, Security: o.security}.Service()
+	host, err := settings.ParseHost(o.host)
+	if err != nil || o.port == 0 {
+		return settings.Service{}, false
+	}
+	return Setting{Role: o.role, Host: host, Port: o.port, Security: o.security}.Service()
 }
 
 func (o offer) String() string {
-	return fmt.Sprintf("%s %s port %d %s", o.role, o.host, o.port, o.said)
+	return fmt.Sprintf("%s %s port %d (%s)", o.role, shown(o.host), o.port, o.said)
 }
+
+// Limits of what is looked at: a hostile document could name thousands of servers.
+const (
+	maxOffers  = 16 // of one document
+	maxRecords = 8  // of one owner name
+)
 
 // gatherRules follow every redirect and take every certificate: the evidence says which
 // there were.
 var gatherRules = httpRules{redirects: 10, crosses: true, downgrade: true, anyName: true}
 
-// Where documents are. The first of each are what most clients ask.
-func autoconfigURLs(domain, address string) []string {
-	query := "?emailaddress=" + escapeAddress(address)
-	host, wellKnown := "://autoconfig."+domain+"/mail/config-v1.1.xml"+query, "://"+domain+"/.well-known/autoconfig/mail/config-v1.1.xml"+query
-	return []string{"https" + host, "https" + wellKnown, "http" + host, "http" + wellKnown}
+// inquiry is one URL to ask for evidence.
+type inquiry struct {
+	format format
+	Request
 }
 
-func autodiscoverURLs(domain string) []string {
-	const path = "/autodiscover/autodiscover.xml"
-	return []string{"https://autodiscover." + domain + path, "https://" + domain + path, "http://autodiscover." + domain + path}
+func askGET(f format, u string) inquiry { return inquiry{f, Request{Method: "GET", URL: u}} }
+
+func (e *examination) askPOST(u string) inquiry {
+	return inquiry{formatAutodiscover, Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Body: poxRequest(e.address.String())}}
+}
+
+// inquiries are where documents are. The first of each format is what most clients ask.
+func (e *examination) inquiries() []inquiry {
+	domain := e.address.Domain
+	query := "?emailaddress=" + escapeAddress(e.address.String())
+	host, wellKnown := "://autoconfig."+domain+"/mail/config-v1.1.xml"+query, "://"+domain+"/.well-known/autoconfig/mail/config-v1.1.xml"+query
+	all := []inquiry{
+		askGET(formatAutoconfig, "https"+host),
+		askGET(formatAutoconfig, "https"+wellKnown),
+		askGET(formatAutoconfig, "https://autoconfig."+domain+"/.well-known/mail-v1.xml?emailaddress="+rawAddress(e.address.String())),
+		askGET(formatAutoconfig, "http"+host),
+		askGET(formatAutoconfig, "http"+wellKnown),
+		e.askPOST("https://autodiscover." + domain + autodiscoverPath),
+		e.askPOST("https://" + domain + autodiscoverPath),
+		e.askPOST("http://autodiscover." + domain + autodiscoverPath),
+		askGET(formatPACC, "https://ua-auto-config."+domain+"/.well-known/user-agent-configuration.json"),
+	}
+	for _, r := range limit(sortedByPriority(e.lookUp("_autodiscover._tcp."+domain, TypeSRV).Records), maxRecords) {
+		u := "https://" + r.Host + autodiscoverPath
+		if r.Host != "" && !slices.ContainsFunc(all, func(i inquiry) bool { return i.URL == u }) {
+			all = append(all, e.askPOST(u))
+		}
+	}
+	return all
 }
 
 // gather asks for everything that the domain publishes. Nearly all of it has been asked
 // for by some client already.
 func (e *examination) gather() *evidence {
-	v := &visit{examination: e, client: client{title: "doctor"}}
-	domain, address := e.address.Domain, e.address.String()
 	ev := &evidence{}
-	for _, u := range autoconfigURLs(domain, address) {
-		p := v.ask(Request{Method: "GET", URL: u}, gatherRules)
-		ev.files = append(ev.files, readFile(formatAutoconfig, u, p))
+	for _, r := range sortedByPriority(e.lookUp(e.address.Domain, TypeMX).Records) {
+		if r.Host != "" {
+			ev.mx = append(ev.mx, r.Host)
+		}
 	}
-	for _, u := range autodiscoverURLs(domain) {
-		p := v.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Body: poxRequest(address)}, gatherRules)
-		ev.files = append(ev.files, readFile(formatAutodiscover, u, p))
+	ev.files = e.inquire(e.inquiries())
+	if !slices.ContainsFunc(ev.files, func(f file) bool { return f.format == formatAutoconfig && f.document() }) {
+		ev.files = append(ev.files, e.inquire(e.mxInquiries(ev.mx))...)
 	}
 	for _, scheme := range settings.Schemes() {
 		if scheme == settings.SchemeSieve {
 			continue
 		}
-		owner := "_" + string(scheme) + "._tcp." + domain
-		for _, r := range v.dns(owner, TypeSRV).Records {
+		owner := "_" + string(scheme) + "._tcp." + e.address.Domain
+		for _, r := range limit(e.lookUp(owner, TypeSRV).Records, maxRecords) {
 			ev.srv = append(ev.srv, srvOffer(scheme, owner, r))
 		}
 	}
+	ev.group()
 	return ev
 }
 
-func srvOffer(scheme settings.Scheme, owner string, r Record) offer {
-	o := offer{source: owner, role: scheme.Role(), host: r.Host, port: r.Port, priority: r.Priority, said: "by SRV"}
-	o.security = SecuritySTARTTLS
-	if scheme.Security() == settings.ImplicitTLS {
-		o.security = SecurityTLS
+// mxInquiries are for a domain that leaves it to its mail provider
+// (draft-ietf-mailmaint-autoconfig-06 section 4).
+func (e *examination) mxInquiries(mx []string) []inquiry {
+	if len(mx) == 0 {
+		return nil
 	}
-	return o
-}
-
-// readFile reads a document without judging it.
-func readFile(f format, u string, p page) file {
-	out := file{format: f, url: u, page: p}
-	if !p.taken {
-		return out
-	}
-	root, err := parseXML(p.Body)
-	if err != nil {
-		return out
-	}
-	switch {
-	case f == formatAutoconfig && root.name == "clientConfig":
-		out.root = root
-		out.offers = autoconfigOffers(u, root)
-	case f == formatAutodiscover && root.name == "Autodiscover":
-		out.root = root
-		out.offers = autodiscoverOffers(u, root)
-	}
-	return out
-}
-
-func autoconfigOffers(source string, root *node) []offer {
-	roles := map[string]settings.Role{"imap": settings.RoleIMAP, "pop3": settings.RolePOP3, "smtp": settings.RoleSubmission}
-	words := map[string]Security{"SSL": SecurityTLS, "STARTTLS": SecuritySTARTTLS, "plain": SecurityNone}
-	var offers []offer
-	for _, provider := range root.all("emailProvider") {
-		for _, n := range slices.Concat(provider.all("incomingServer"), provider.all("outgoingServer")) {
-			o := offer{source: source, format: formatAutoconfig, role: roles[n.attrs["type"]], position: len(offers)}
-			if o.role == "" {
-				continue
-			}
-			socket := n.value("socketType")
-			o.host, o.port, o.security = hostOf(n.value("hostname")), portOf(n.value("port")), words[socket]
-			o.said = "socketType " + socket
-			offers = append(offers, o)
+	var all []inquiry
+	base := registrable(mx[0])
+	for _, d := range slices.Compact([]string{parent(mx[0]), base}) {
+		if d != e.address.Domain && base != "" && len(d) >= len(base) {
+			all = append(all, askGET(formatAutoconfig, "https://autoconfig."+d+"/mail/config-v1.1.xml?emailaddress="+escapeAddress(e.address.String())))
 		}
 	}
-	return offers
+	return all
 }
 
-func autodiscoverOffers(source string, root *node) []offer {
-	roles := map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}
-	var offers []offer
-	for _, account := range root.child("Response").all("Account") {
-		for _, n := range account.all("Protocol") {
-			o := offer{source: source, format: formatAutodiscover, role: roles[strings.TrimSpace(n.value("Type"))], position: len(offers)}
-			if o.role == "" {
-				continue
-			}
-			o.host, o.port = hostOf(n.value("Server")), portOf(n.value("Port"))
-			ssl, encryption := n.child("SSL"), n.child("Encryption")
-			o.security = saidByPair(ssl, encryption, o.port)
-			o.said = "SSL " + textOf(ssl) + ", Encryption " + textOf(encryption)
-			offers = append(offers, o)
+// inquire asks several URLs at once.
+func (e *examination) inquire(all []inquiry) []file {
+	files := make([]file, len(all))
+	var tasks []func()
+	for i, q := range all {
+		tasks = append(tasks, func() { files[i] = e.inquireOne(q) })
+	}
+	together(tasks)
+	return files
+}
+
+func (e *examination) inquireOne(q inquiry) file {
+	v := &visit{examination: e}
+	return readFile(q.format, q.URL, v.ask(q.Request, gatherRules))
+}
+
+// together does things at the same time, a few of them at once.
+func together(tasks []func()) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for _, task := range tasks {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			task()
+		})
+	}
+	wg.Wait()
+}
+
+// limit returns the first few of a list.
+func limit[T any](all []T, n int) []T { return all[:min(n, len(all))] }
+
+// group finds the documents that are served at several addresses.
+func (ev *evidence) group() {
+	first := map[string]*file{}
+	for i := range ev.files {
+		f := &ev.files[i]
+		if !f.document() {
+			continue
 		}
-	}
-	return offers
-}
-
-// saidByPair reads SSL and Encryption as they are meant: Encryption where it is there,
-// else SSL, which means STARTTLS on the ports that start in plaintext.
-func saidByPair(ssl, encryption *node, port uint16) Security {
-	switch strings.ToLower(strings.TrimSpace(textOf(encryption))) {
-	case "ssl":
-		return SecurityTLS
-	case "tls":
-		return SecuritySTARTTLS
-	case "none":
-		return SecurityNone
-	case "auto":
-		return SecurityAuto
-	case "absent":
-	default:
-		return ""
-	}
-	switch strings.ToLower(strings.TrimSpace(textOf(ssl))) {
-	case "off":
-		return SecurityNone
-	case "on", "absent":
-		if slices.Contains([]uint16{25, 110, 143, 587}, port) {
-			return SecuritySTARTTLS
+		key := string(f.format) + string(f.page.Body)
+		if first[key] == nil {
+			first[key] = f
+			ev.docs = append(ev.docs, f)
 		}
-		return SecurityTLS
+		first[key].urls = append(first[key].urls, f.url)
 	}
-	return ""
-}
-
-func textOf(n *node) string {
-	if n == nil {
-		return "absent"
-	}
-	return n.text
-}
-
-func hostOf(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
-
-func portOf(text string) uint16 {
-	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return uint16(n)
 }
 
 // offers returns all that is offered, documents first.
 func (ev *evidence) offers() []offer {
 	var all []offer
-	for _, f := range ev.files {
+	for _, f := range ev.docs {
 		all = append(all, f.offers...)
 	}
 	return append(all, ev.srv...)
@@ -221,9 +216,9 @@ func (ev *evidence) offers() []offer {
 
 // first returns the first document of a format in the order in which clients ask.
 func (ev *evidence) first(f format) *file {
-	for i := range ev.files {
-		if ev.files[i].format == f && len(ev.files[i].offers) > 0 {
-			return &ev.files[i]
+	for _, d := range ev.docs {
+		if d.format == f && len(d.offers) > 0 {
+			return d
 		}
 	}
 	return nil

@@ -39,8 +39,8 @@ func (r *Report) conclude(crossed []Finding) {
 			f := &c.Findings[j]
 			f.Affected, f.People = []string{c.Title}, people(c.Title)
 			f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
-			if f.Kind == KindNothingFound && rejected {
-				continue // what follows from a rejected document is the client's own story
+			if f.Kind == KindNothingFound && rejected || explained(*f, crossed) {
+				continue // it follows from another finding, and is the client's own story
 			}
 			r.Findings = merge(r.Findings, *f)
 		}
@@ -62,6 +62,14 @@ func (r *Report) conclude(crossed []Finding) {
 		return cmp.Or(cmp.Compare(order(a.Weight), order(b.Weight)), cmp.Compare(-len(a.Affected), -len(b.Affected)))
 	})
 	r.Verdict = verdictOf(r.Findings)
+}
+
+// explained tells whether the examination of the whole says why a client rejects a
+// document, or does not encrypt.
+func explained(f Finding, crossed []Finding) bool {
+	return (f.Kind == KindPlaintext || f.Kind == KindRejected) && slices.ContainsFunc(crossed, func(g Finding) bool {
+		return g.Weight == Fault && slices.Contains(g.explains, f.about)
+	})
 }
 
 // merge adds a finding; one that says the same of another client gets the client's name.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"time"
 
 	"mailconfd/settings"
@@ -88,6 +89,9 @@ func (s Setting) Service() (service settings.Service, ok bool) {
 	}
 }
 
+// place is where a setting leads, however it is encrypted.
+func (s Setting) place() string { return fmt.Sprintf("%s %s %d", s.Role, s.Host, s.Port) }
+
 // Step is one thing that a client did, and what it saw.
 type Step struct {
 	Did string `json:"did"` // "GET https://…", "MX example.org", "read the document"
@@ -119,5 +123,6 @@ type Finding struct {
 	Remedy    string   `json:"remedy"`             // what to change, down to the line where that is known
 	Reference string   `json:"reference"`          // a specification and section, or a client and version
 
-	about string // the subject, where it is not the detail: one finding for one subject
+	about    string   // the subject, where it is not the detail: one finding for one subject
+	explains []string // documents that clients reject, and places that they use in clear, because of this
 }
