@@ -125,7 +125,7 @@ func layoutsOfNames() []shown {
 	}
 }
 
-// layoutsOfAutodiscover have no autoconfig.
+// layoutsOfAutodiscover have Autodiscover, and but for one of them no autoconfig.
 func layoutsOfAutodiscover() []shown {
 	both := []string{onPort587, imaps}
 	others := []string{onPort465, imapSTARTTLS}
@@ -151,8 +151,6 @@ func layoutsOfAutodiscover() []shown {
 				names:    map[string]web{"autodiscover.autodiscover-2525.test": webWhole},
 			},
 			nothing: true, // Autodiscover cannot say 2525
-			// Thunderbird takes the redirect of plain http to the canonical host for one to another provider.
-			questions: []string{"https://example.test"},
 		},
 		{
 			deployment: deployment{
@@ -163,8 +161,8 @@ func layoutsOfAutodiscover() []shown {
 			from: exchangeHTTPS,
 		},
 		{
-			// Where the redirect does not preserve the POST, Thunderbird asks again by GET, and is told the settings of the
-			// canonical host's own domain.
+			// To the canonical host, the only one with a certificate. Were the POST not preserved, Thunderbird would ask there
+			// by GET, without the address, and be told the settings of that host's own domain.
 			deployment: deployment{
 				name: "Autodiscover by http, redirected", domain: "redirected.test", services: others,
 				names: map[string]web{"autodiscover.redirected.test": webPlain},
@@ -177,6 +175,14 @@ func layoutsOfAutodiscover() []shown {
 				records: "_autodiscover._tcp IN SRV 0 0 443 autodiscover.example.test.\n",
 			},
 			from: "exchange-from-srv", questions: []string{"https://example.test"},
+		},
+		{
+			deployment: deployment{
+				name: "autoconfig, and Autodiscover by SRV", domain: "both.test", services: both,
+				names:   map[string]web{"autoconfig.both.test": webWhole},
+				records: "_autodiscover._tcp IN SRV 0 0 443 autodiscover.example.test.\n",
+			},
+			questions: []string{"https://example.test"}, // although autoconfig has answered
 		},
 	}
 }
