@@ -1,11 +1,12 @@
 //go:build real
 
 // Package real drives the built mailconfd against the mail servers that people run: Dovecot for IMAP, POP3 and
-// ManageSieve, Postfix for submission, both from Debian 12, started by the tests with configurations of their own.
+// ManageSieve, Postfix for submission, both from Debian 12, started by the tests with configurations of their own. It
+// shows what mailconfd serves to real mail clients, such as Thunderbird.
 //
 // The tests see a small internet of two machines, each a network namespace:
 //
-//	198.51.100.1, 2001:db8::1      the tests, mailconfd, a DNS server for example.test on 127.0.0.1:53
+//	198.51.100.1, 2001:db8::1      the tests, mailconfd, mail clients, a DNS server on 127.0.0.1:53
 //	198.51.100.10, 2001:db8::10    mail.example.test: Dovecot and Postfix on their real ports
 //
 // Two machines, because one is not the truth: Dovecot takes a client with the server's own address as secured and
