@@ -45,7 +45,7 @@ func (c *clinic) many(ctx context.Context, in io.Reader) error {
 	out.tell.clear()
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintf(c.stderr, "mailconfd: %d were done\n", out.count)
+		fmt.Fprintf(c.stderr, "mailconfd: addresses that are done: %d\n", out.count)
 		return ctx.Err()
 	case out.broken != nil:
 		return out.broken

@@ -7,6 +7,7 @@
 //   - [Dialer] connects directly or through a SOCKS5 proxy (RFC 1928, RFC 1929). A
 //     proxy is asked for addresses, never for names, and its reason for a refusal
 //     is kept.
+//   - [Fetcher] makes single HTTP exchanges (RFC 9112) and follows nothing.
 //   - [Roots] are the root certificates of the system, or those built in where it has
 //     none, with the operator's own beside them.
 //
