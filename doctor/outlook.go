@@ -36,19 +36,21 @@ func discoverOutlook(v *visit) []Setting {
 type outlookVisit struct {
 	*visit
 	redirects int
+	led       bool // a public host said where to ask: not in our own network
 }
 
 // look asks the URLs for an address in order.
 func (o *outlookVisit) look(a settings.Address) []Setting {
 	for _, host := range []string{a.Domain, "autodiscover." + a.Domain} {
-		if found := o.ask("https://"+host+autodiscoverPath, a); found != nil {
+		if found := o.askAt("https://"+host+autodiscoverPath, a); found != nil {
 			return found
 		}
 	}
 	if target := o.plainRedirect(a); target != "" {
-		if found := o.ask(target, a); found != nil {
+		if found := o.askAt(target, a); found != nil {
 			return found
 		}
+		o.led = false
 	}
 	for _, r := range sortedByPriority(o.dns("_autodiscover._tcp."+a.Domain, TypeSRV).Records) {
 		if r.Host == "" {
@@ -57,7 +59,7 @@ func (o *outlookVisit) look(a settings.Address) []Setting {
 		if r.Host != a.Domain && !strings.HasSuffix(r.Host, "."+a.Domain) {
 			o.find(finding(KindAsksUser, "Outlook warns that _autodiscover._tcp leads to "+r.Host+", outside "+a.Domain, "let the SRV record lead to autodiscover."+a.Domain))
 		}
-		return o.ask("https://"+r.Host+autodiscoverPath, a) // it ignores the record's port
+		return o.askAt("https://"+r.Host+autodiscoverPath, a) // it ignores the record's port
 	}
 	return nil
 }
@@ -68,6 +70,7 @@ func (o *outlookVisit) plainRedirect(a settings.Address) string {
 	if p.Status/100 != 3 || scheme(p.Location) != "https" || !strings.HasSuffix(strings.ToLower(p.Location), autodiscoverPath) {
 		return ""
 	}
+	o.led = o.led || !p.Private
 	host := urlHost(p.Location)
 	if host != a.Domain && host != "autodiscover."+a.Domain {
 		o.find(finding(KindAsksUser, "Outlook asks its user whether "+host+" may configure the account, because http://autodiscover."+a.Domain+" leads there", "answer at https://autodiscover."+a.Domain+autodiscoverPath))
@@ -75,13 +78,13 @@ func (o *outlookVisit) plainRedirect(a settings.Address) string {
 	return p.Location
 }
 
-// ask posts to one URL and follows what it is told.
-func (o *outlookVisit) ask(u string, a settings.Address) []Setting {
-	p := o.post(u, "text/xml; charset=utf-8", `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>`+
-		html.EscapeString(a.String())+`</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`)
+// askAt posts to one URL and follows what it is told.
+func (o *outlookVisit) askAt(u string, a settings.Address) []Setting {
+	p := o.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Public: o.led, Body: `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` +
+		html.EscapeString(a.String()) + `</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`}, o.client.http)
 	switch {
 	case slices.Contains([]int{301, 302, 307, 308}, p.Status) && scheme(p.Location) == "https":
-		return o.follow("the redirect", p.Location, a)
+		return o.follow("the redirect", p.Location, p, a)
 	case p.Status == 401:
 		o.find(finding(KindAsksUser, u+" answers 401: Outlook asks its user for a password, and takes no for an answer", "answer 404 for what is not served; never 401"))
 	}
@@ -96,9 +99,9 @@ func (o *outlookVisit) ask(u string, a settings.Address) []Setting {
 	account := root.child("Response").child("Account")
 	switch action := field(account, "Action"); {
 	case action == "redirectUrl" && scheme(field(account, "RedirectUrl")) == "https":
-		return o.follow("RedirectUrl", field(account, "RedirectUrl"), a)
+		return o.follow("RedirectUrl", field(account, "RedirectUrl"), p, a)
 	case action == "redirectAddr":
-		return o.followAddress(field(account, "RedirectAddr"))
+		return o.followAddress(field(account, "RedirectAddr"), p)
 	case action != "settings" || field(account, "AccountType") != "email":
 		o.note("read the document", "it holds no settings; on to the next", 0)
 		return nil
@@ -107,17 +110,19 @@ func (o *outlookVisit) ask(u string, a settings.Address) []Setting {
 }
 
 // follow posts to another URL.
-func (o *outlookVisit) follow(what, target string, a settings.Address) []Setting {
+func (o *outlookVisit) follow(what, target string, p page, a settings.Address) []Setting {
+	o.led = o.led || !p.Private
 	if o.redirects++; o.redirects > outlookRedirects {
 		o.note("follow "+what, "no: Outlook follows ten in all", 0)
 		return nil
 	}
 	o.note("follow "+what, target, 0)
-	return o.ask(target, a)
+	return o.askAt(target, a)
 }
 
 // followAddress begins again for another address.
-func (o *outlookVisit) followAddress(text string) []Setting {
+func (o *outlookVisit) followAddress(text string, p page) []Setting {
+	o.led = o.led || !p.Private
 	other, err := settings.ParseAddress(text)
 	if o.redirects++; err != nil || o.redirects > outlookRedirects {
 		o.note("follow RedirectAddr", "no: "+strconv.Quote(text), 0)

@@ -1,12 +1,15 @@
 package doctor_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"mailconfd/doctor"
+	"mailconfd/settings"
 )
 
 // mailServers is a host that offers everything, and then some.
@@ -158,3 +161,59 @@ const (
 	imapsAndSubmission = "imap mx1.example.test:993 tls jane@example.test; submission mx1.example.test:587 starttls jane@example.test"
 	imapAndSubmission  = "imap mx1.example.test:143 starttls jane@example.test; submission mx1.example.test:587 starttls jane@example.test"
 )
+
+// guarded is a world that remembers what it was asked not to look for in our network.
+type guarded struct {
+	*world
+	mu     sync.Mutex
+	public []string
+}
+
+func (g *guarded) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
+	if r.Public {
+		g.mu.Lock()
+		g.public = append(g.public, r.Method+" "+r.URL)
+		g.mu.Unlock()
+	}
+	return g.world.Fetch(ctx, r)
+}
+
+// TestLedAstray: where a public host says what to ask, that may not be in our network;
+// where a private one does, it may, or a laboratory could not be looked at.
+func TestLedAstray(t *testing.T) {
+	t.Parallel()
+	const target, inner = "https://127.0.0.1/a.xml", "https://127.0.0.1/autodiscover/autodiscover.xml"
+	to := account("<Action>redirectUrl</Action><RedirectUrl>" + target + "</RedirectUrl>")
+	for _, tt := range []struct {
+		name, client, world string
+		want                []string
+	}{
+		{"RedirectUrl, Outlook", "outlook", post(poxRoot, to), []string{"POST " + target}},
+		{"RedirectUrl, Delta Chat", "delta-chat", get(poxRoot, to), []string{"GET " + target}},
+		{"a redirect, Outlook", "outlook", recorded("POST", poxRoot, "307\nlocation "+target, ""), []string{"POST " + target}},
+		{"a redirect over http, Outlook", "outlook", recorded("GET", poxPlain, "302\nlocation "+inner, ""), []string{"POST " + inner}},
+		{"a redirect, Thunderbird", "thunderbird", recorded("POST", poxHost, "302\nlocation "+target, "") + recorded("GET", target, "405", ""), []string{"GET " + target, "POST " + target}},
+		{"a redirect over http, Thunderbird", "thunderbird", recorded("POST", poxPlain, "302\nlocation "+target, "") + recorded("GET", target, "405", ""), []string{"GET " + target, "POST " + target}},
+		{"a private host may", "outlook", recorded("POST", poxRoot, "307\nprivate\nlocation "+target, ""), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := &guarded{world: parseWorld(t, mailServers+tt.world)}
+			d, err := doctor.New(doctor.Options{World: g, Only: []string{tt.client}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Examine(t.Context(), settings.Address{Local: "jane", Domain: "example.test"})
+			var public []string
+			for _, r := range g.public {
+				if strings.Contains(r, "127.0.0.1") && !slices.Contains(public, r) {
+					public = append(public, r)
+				}
+			}
+			slices.Sort(public)
+			if !slices.Equal(public, tt.want) {
+				t.Errorf("asked with care: %q, want %q", public, tt.want)
+			}
+		})
+	}
+}

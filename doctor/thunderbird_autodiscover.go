@@ -19,6 +19,7 @@ type thunderbirdExchange struct {
 	decided      bool // a URL answered; whatever it says, no other is read
 	found        []Setting
 	unauthorized string // a URL that answered 401
+	led          bool   // a public host said where to ask: not in our own network
 }
 
 // look posts to the three URLs, to where the third redirects, and to the host of the
@@ -26,15 +27,14 @@ type thunderbirdExchange struct {
 func (e *thunderbirdExchange) look(a settings.Address) {
 	https, root, plain := "https://autodiscover."+a.Domain+autodiscoverPath, "https://"+a.Domain+autodiscoverPath, "http://autodiscover."+a.Domain+autodiscoverPath
 	for _, u := range []string{https, root} {
-		p := e.postTo(u, a)
-		if end := p.Request.URL; !p.taken && end != u && scheme(end) == "https" { // once more, since a redirect lost the body
-			p = e.postTo(end, a)
+		p := e.postTo(u, a, false)
+		if lostBody(p) {
+			p = e.postTo(p.Request.URL, a, p.Request.Public)
 		}
 		e.take(p, a)
 	}
-	p := e.postTo(plain, a)
-	if end := p.Request.URL; !p.taken && end != plain && scheme(end) == "https" {
-		e.lookElsewhere(end, a)
+	if p := e.postTo(plain, a, false); lostBody(p) {
+		e.lookElsewhere(p.Request.URL, a, p.Request.Public)
 	} else {
 		e.take(p, a)
 	}
@@ -42,13 +42,19 @@ func (e *thunderbirdExchange) look(a settings.Address) {
 	srv := slices.Clone(e.dns("_autodiscover._tcp."+a.Domain, TypeSRV).Records)
 	slices.SortStableFunc(srv, func(r, s Record) int { return int(r.Weight) - int(s.Weight) })
 	if len(srv) > 0 && srv[0].Host != "" {
-		e.lookElsewhere("https://"+srv[0].Host+autodiscoverPath, a)
+		e.lookElsewhere("https://"+srv[0].Host+autodiscoverPath, a, false)
 	}
+}
+
+// lostBody tells whether a request failed after a redirect to https. A redirect makes a
+// GET of a POST, so it is worth asking again.
+func lostBody(p page) bool {
+	return !p.taken && p.Status != 0 && p.Certificate == nil && p.Request.URL != p.from && scheme(p.Request.URL) == "https"
 }
 
 // lookElsewhere goes where plain http or DNS has led, and asks the user first if that
 // is another domain.
-func (e *thunderbirdExchange) lookElsewhere(u string, a settings.Address) {
+func (e *thunderbirdExchange) lookElsewhere(u string, a settings.Address, led bool) {
 	if e.decided {
 		return
 	}
@@ -56,11 +62,12 @@ func (e *thunderbirdExchange) lookElsewhere(u string, a settings.Address) {
 	if base := registrable(host); base != registrable(a.Domain) && base != "office365.com" && base != "outlook.com" {
 		e.find(finding(KindAsksUser, "Thunderbird asks its user whether "+host+" may be told the password, because Autodiscover for "+a.Domain+" leads there", "answer https://autodiscover."+a.Domain+autodiscoverPath+" itself, or let the name not exist"))
 	}
-	e.take(e.postTo(u, a), a)
+	e.take(e.postTo(u, a, led), a)
 }
 
-func (e *thunderbirdExchange) postTo(u string, a settings.Address) page {
-	p := e.post(u, "text/xml; charset=utf-8", poxRequest(a.String()))
+// postTo asks one URL; led tells whether a public host said where to ask.
+func (e *thunderbirdExchange) postTo(u string, a settings.Address, led bool) page {
+	p := e.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Body: poxRequest(a.String()), Public: e.led || led}, e.client.http)
 	if p.took > e.client.http.timeout {
 		e.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it, even when autoconfig has answered", u, e.client.http.timeout), "answer, refuse the connection, or take the name out of DNS"))
 	}
@@ -86,6 +93,7 @@ func (e *thunderbirdExchange) take(p page, a settings.Address) {
 	}
 	account := root.child("Response").child("Account")
 	if other := account.value("RedirectAddr"); redirectAddress.MatchString(other) {
+		e.led = e.led || !p.Private
 		e.redirect(other)
 		return
 	}
@@ -135,11 +143,11 @@ func thunderbirdPOX(account *node, login string) []Setting {
 }
 
 func thunderbirdProtocol(n *node, login string) (s Setting, ok bool) {
-	s.Role = map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}[jxElement(n.child("Type")).text]
+	role := map[string]settings.Role{"IMAP": settings.RoleIMAP, "POP3": settings.RolePOP3, "SMTP": settings.RoleSubmission}[jxElement(n.child("Type")).text]
 	host, named := jxElement(n.child("Server")).hostname()
 	port, numbered := jxElement(n.child("Port")).port()
-	s.Host, s.Port, s.Username = strings.TrimSuffix(host, "."), port, login
-	if s.Role == "" || !named || !numbered || !legalHost(s.Host) {
+	s, ok = newSetting(role, host, int(port), SecurityNone, login)
+	if role == "" || !named || !numbered || !ok {
 		return s, false
 	}
 	if n.child("LoginName") != nil {
@@ -149,7 +157,7 @@ func thunderbirdProtocol(n *node, login string) (s Setting, ok bool) {
 			return s, false
 		}
 	}
-	if s.Security, ok = thunderbirdEncryption(n, s.Port); !ok {
+	if s.Security, ok = thunderbirdEncryption(n, port); !ok {
 		return s, false
 	}
 	// Without SPA it sends the password as it is; with it, CRAM-MD5 or better.

@@ -62,18 +62,19 @@ func thunderbirdServer(n *node, a settings.Address) (s Setting, err error) {
 	if n.name == "outgoingServer" {
 		roles = map[string]settings.Role{"smtp": settings.RoleSubmission}
 	}
-	if s.Role = roles[n.attrs["type"]]; s.Role == "" { // also those of Exchange, which are not ours to follow
+	role := roles[n.attrs["type"]]
+	if role == "" { // also those of Exchange, which are not ours to follow
 		return s, fmt.Errorf("type %q", n.attrs["type"])
 	}
-	host := jxElement(n.child("hostname"))
-	name, ok := host.hostname()
-	s.Host = strings.TrimSuffix(strings.ToLower(fillOnce(name, a)), ".")
-	if !ok || !legalHost(s.Host) {
-		return s, fmt.Errorf("hostname %q", host.text)
-	}
-	port := jxElement(n.child("port"))
-	if s.Port, ok = port.port(); !ok {
+	host, port := jxElement(n.child("hostname")), jxElement(n.child("port"))
+	name, named := host.hostname()
+	number, numbered := port.port()
+	if !numbered {
 		return s, fmt.Errorf("port %q", port.text)
+	}
+	s, usable := newSetting(role, fillOnce(name, a), int(number), SecurityNone, "")
+	if !named || !usable {
+		return s, fmt.Errorf("hostname %q", host.text)
 	}
 	if s.Security, err = thunderbirdSocket(n.all("socketType")); err != nil {
 		return s, err

@@ -176,10 +176,11 @@ func androidServer(server *node, a settings.Address) (s Setting, err error) {
 	if s.needs, err = androidAuth(methods); err != nil {
 		return s, err
 	}
-	if s.Port == 0 { // which it would take, and not connect
-		return s, errors.New("port 0")
+	usable, ok := newSetting(s.Role, s.Host, int(s.Port), s.Security, s.Username)
+	if usable.needs = s.needs; !ok { // which it would take, and not connect
+		return s, fmt.Errorf("%s port %d", s.Host, s.Port)
 	}
-	return s, nil
+	return usable, nil
 }
 
 // androidValue sets one value of a server.
@@ -190,7 +191,7 @@ func androidValue(s *Setting, name, text string, a settings.Address) error {
 		if !legalHost(host) {
 			return fmt.Errorf("hostname %q", text)
 		}
-		s.Host = strings.TrimSuffix(strings.ToLower(host), ".")
+		s.Host = host
 	case "port":
 		port, err := strconv.Atoi(text)
 		if err != nil || port < 0 || port > 65535 {
