@@ -35,6 +35,9 @@ func (e *examination) connectClient(r *ClientReport) {
 		s := &r.Settings[i]
 		sends = sends || s.Role == settings.RoleSubmission
 		reads = reads || s.Role == settings.RoleIMAP || s.Role == settings.RolePOP3
+		if strings.Contains(s.Username, "%") && !strings.Contains(e.address.Local, "%") {
+			r.Findings = merge(r.Findings, finding(KindUsername, r.Title+" logs in as "+s.Username, "").of("login "+s.Username))
+		}
 		if f, bad := e.try(c, s); bad {
 			if s.Misread != "" {
 				f.Weight, f.Detail, f.Remedy = Note, f.Detail+"; "+s.Misread, "tell users of "+c.title+" to correct it by hand"
@@ -75,7 +78,7 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 		if len(s.needs) > 0 {
 			detail = fmt.Sprintf("%s offers %s; nothing but %s would be used", service, strings.Join(v.Auth, " "), strings.Join(s.needs, ", "))
 		}
-		return finding(KindNoPassword, detail, s.mend).of(service.String() + strings.Join(s.needs, ",")), true
+		return finding(KindNoPassword, detail, s.mend).of(service.String() + " " + strings.Join(s.needs, ",")), true
 	}
 	s.Failure = v.Failure
 	return e.broken(service, v, s.Source), true

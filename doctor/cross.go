@@ -19,6 +19,7 @@ func (e *examination) crossExamine(reports []ClientReport) []Finding {
 		return c.findings
 	}
 	c.ahead()
+	c.excuse()
 	c.overHTTP()
 	c.answers()
 	c.values()

@@ -99,7 +99,7 @@ func (c *court) contradictions() {
 			said[p] = o
 			continue
 		}
-		if before.security == o.security {
+		if before.security == o.security || on465(o) {
 			continue
 		}
 		wrong, remedy := o, ""
@@ -110,7 +110,11 @@ func (c *court) contradictions() {
 		if truth != "" {
 			remedy = "correct " + bare(wrong.source) + ": " + c.statement(wrong, truth)
 		}
-		c.find(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy, c.readers(wrong.source)...)
+		f := finding(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy).of(fmt.Sprint(p))
+		if s, ok := wrong.service(); ok && truth != "" {
+			f.explains = []string{s.String()}
+		}
+		c.add(f, c.readers(wrong.source)...)
 	}
 }
 
@@ -166,8 +170,8 @@ func (c *court) formats() {
 	for _, other := range [][]offer{offersOf(c.first(formatAutodiscover)), srv, offersOf(c.first(formatPACC))} {
 		for _, role := range mailRoles {
 			x, y := firstOf(reference.offers, role), firstOf(other, role)
-			if x == nil || y == nil || x.format == y.format || slices.ContainsFunc(other, func(o offer) bool { return sameOffer(x, &o) && o.priority == y.priority }) {
-				continue
+			if x == nil || y == nil || x.format == y.format || x.security == "" || x.security == SecurityNone || listed(other, x) || listed(reference.offers, y) {
+				continue // nothing to compare, or a question of order alone
 			}
 			kind := KindFormatsDiffer
 			if !y.format.says(x) {
@@ -178,6 +182,10 @@ func (c *court) formats() {
 			c.find(kind, fmt.Sprintf("%s: %s; %s: %s", bare(x.source), x, bare(y.source), y), "", c.readers(y.source)...)
 		}
 	}
+}
+
+func listed(offers []offer, x *offer) bool {
+	return slices.ContainsFunc(offers, func(o offer) bool { return sameOffer(x, &o) })
 }
 
 func offersOf(f *file) []offer {

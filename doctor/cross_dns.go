@@ -18,8 +18,10 @@ func (c *court) records() {
 		service, ok := o.service()
 		where := fmt.Sprintf("%s leads to %s port %d", o.source, shown(o.host), o.port)
 		switch {
-		case o.role == settings.RoleSubmission && o.security == SecuritySTARTTLS && o.port == 465:
-			c.find(KindSubmission465, where, fmt.Sprintf("_submissions._tcp.%s. SRV %d 1 465 %s.", domain, o.priority, o.host), c.readers(o.source)...)
+		case on465(o):
+			f := finding(KindSubmission465, where, fmt.Sprintf("_submissions._tcp.%s. SRV %d 1 465 %s.", domain, o.priority, o.host))
+			f.explains = []string{service.String()}
+			c.add(f, c.readers(o.source)...)
 		case o.role == settings.RoleSubmission && o.port == 25:
 			c.find(KindPort25, where, "", c.readers(o.source)...)
 		case o.security == SecuritySTARTTLS && ok && !service.OnDefaultPort():
@@ -31,6 +33,11 @@ func (c *court) records() {
 		c.target(o)
 	}
 	c.autodiscoverRecords()
+}
+
+// on465 tells a record for STARTTLS that leads to the port for implicit TLS.
+func on465(o offer) bool {
+	return o.format == formatSRV && o.role == settings.RoleSubmission && o.security == SecuritySTARTTLS && o.port == 465
 }
 
 // missingImplicit looks for the record of the encrypted twin of a STARTTLS record, where

@@ -34,9 +34,9 @@ func (c *court) overHTTP() {
 		switch {
 		case len(plain[f]) == 0:
 		case secure[f] == "":
-			c.find(kind, bareAll(plain[f])+" serves the document, and no https address does", "get a certificate for "+urlHost(plain[f][0])+", and redirect to https", c.readers(plain[f]...)...)
+			c.find(kind, "without https anywhere: "+bareAll(plain[f]), "get a certificate for "+urlHost(plain[f][0])+", and redirect to https", c.readers(plain[f]...)...)
 		default:
-			c.find(kind, bareAll(plain[f])+" serves the document, without a redirect to https", "answer 302 with Location: "+bare(secure[f]), c.readers(plain[f]...)...)
+			c.find(kind, "without a redirect to https: "+bareAll(plain[f]), "answer 302 with Location: "+bare(secure[f]), c.readers(plain[f]...)...)
 		}
 	}
 }
@@ -83,14 +83,14 @@ func (c *court) answers() {
 	}
 	for _, w := range []struct {
 		kind Kind
-		does string
+		what string
 	}{
-		{KindUnauthorized, " wants a password (401)"},
-		{KindHTML, " answers with a web page and status 200"},
-		{KindPassword, " answers, and not with settings"},
+		{KindUnauthorized, "status 401: "},
+		{KindHTML, "a web page with status 200: "},
+		{KindPassword, "answered, and not with settings: "},
 	} {
 		if urls := where[w.kind]; len(urls) > 0 {
-			c.find(w.kind, strings.Join(urls, ", ")+w.does, "", c.askers(urls...)...)
+			c.find(w.kind, w.what+strings.Join(urls, ", "), "", c.askers(urls...)...)
 		}
 	}
 	c.errorDocuments()

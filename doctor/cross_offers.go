@@ -41,12 +41,18 @@ func (c *court) value(f *file, o offer) {
 	}
 }
 
-// blame finds what is wrong with a document. That clients reject the document, or do not
-// encrypt at the place of an offer, follows from it.
+// blame finds what is wrong with a document. That clients reject the document, do not
+// encrypt at the place of an offer, or cannot log in, follows from it.
 func (c *court) blame(k Kind, f *file, o offer, detail, remedy string) {
 	found := finding(k, detail, remedy)
-	place := Setting{Role: o.role, Host: o.host, Port: o.port}.place()
-	found.explains = []string{place}
+	found.explains = []string{Setting{Role: o.role, Host: o.host, Port: o.port}.place()}
+	switch k {
+	case KindAuthentication:
+		s, _ := o.service()
+		found.explains = append(found.explains, s.String())
+	case KindMeaningless:
+		found.explains = append(found.explains, "login")
+	}
 	for _, u := range f.urls {
 		found.explains = append(found.explains, bare(u))
 	}
@@ -145,10 +151,14 @@ func (c *court) pair(f *file, n *node, where string) {
 
 // outlookLogin looks at what Outlook makes of SPA, whose default is on, and of
 // DomainRequired (cc511507).
-func (c *court) outlookLogin(f *file, n *node, where string) {
-	outlook := slices.DeleteFunc(c.readers(f.urls...), func(title string) bool { return !strings.HasPrefix(title, "Outlook") })
+func (c *court) outlookLogin(file *file, n *node, where string) {
+	outlook := slices.DeleteFunc(c.readers(file.urls...), func(title string) bool { return !strings.HasPrefix(title, "Outlook") })
 	if spa := textOf(n.child("SPA")); !strings.EqualFold(spa, "off") && !c.offersNTLM(n) {
-		c.find(KindOutlookLogin, where+": SPA "+spa, "add <SPA>off</SPA>; its default is on", outlook...)
+		f := finding(KindOutlookLogin, where+": SPA "+spa, "add <SPA>off</SPA>; its default is on")
+		if s, ok := protocolOffer(n).service(); ok {
+			f.explains = []string{s.String() + " NTLM"}
+		}
+		c.add(f, outlook...)
 	}
 	if required := textOf(n.child("DomainRequired")); strings.EqualFold(required, "on") {
 		c.findLess(Warning, KindOutlookLogin, where+": DomainRequired on", "write <DomainRequired>off</DomainRequired>", outlook...)
@@ -173,7 +183,7 @@ func (c *court) autoconfigDocument(f *file) {
 
 // username finds placeholders that only some clients fill in. One that the whole
 // address, or its local part, can stand for is easily mended.
-func (c *court) username(f *file, n *node, where string) {
+func (c *court) username(file *file, n *node, where string) {
 	o := serverOffer(n)
 	const address, local, domain = "%EMAILADDRESS%", "%EMAILLOCALPART%", "%EMAILDOMAIN%"
 	name := n.value("username")
@@ -181,11 +191,13 @@ func (c *court) username(f *file, n *node, where string) {
 	switch {
 	case name == address || name == local:
 	case n.child("username") != nil && name == "":
-		c.blame(KindMeaningless, f, o, where+": an empty username: Thunderbird logs in as \"true\"", "write <username>%EMAILADDRESS%</username>")
+		c.blame(KindMeaningless, file, o, where+": an empty username: Thunderbird logs in as \"true\"", "write <username>%EMAILADDRESS%</username>")
 	case strings.Contains(rest, "%"):
-		c.blame(KindMeaningless, f, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
+		c.blame(KindMeaningless, file, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
 	case name == local+"@"+domain:
-		c.find(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same", c.strangers()...)
+		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same")
+		f.explains = []string{"login"}
+		c.add(f, c.strangers()...)
 	case rest != name:
 		c.findLess(Warning, KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "let the full address log in too, and write <username>%EMAILADDRESS%</username>", c.strangers()...)
 	}

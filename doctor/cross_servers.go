@@ -26,13 +26,20 @@ func (c *court) servers() {
 	}
 	var more []string
 	for _, s := range c.candidates() {
-		if c.works(s) {
+		if c.works(s) && !c.lacksRecord(s) {
 			more = append(more, s.String())
 		}
 	}
 	if len(more) > 0 {
 		c.find(KindBetterOffered, strings.Join(more, ", "), "")
 	}
+}
+
+// lacksRecord tells a service whose only lack is an SRV record, which is a finding of
+// its own.
+func (c *court) lacksRecord(s settings.Service) bool {
+	return s.Security() == settings.ImplicitTLS && slices.ContainsFunc(c.srv, func(o offer) bool { return o.role == s.Role() && o.host == s.Host && o.security == SecuritySTARTTLS }) &&
+		!slices.ContainsFunc(c.srv, func(o offer) bool { return o.role == s.Role() && o.security == SecurityTLS && o.host != "" })
 }
 
 // candidates are what a host of the published services could offer besides: implicit

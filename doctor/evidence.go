@@ -68,8 +68,9 @@ func (o offer) String() string {
 
 // Limits of what is looked at: a hostile document could name thousands of servers.
 const (
-	maxOffers  = 16 // of one document
-	maxRecords = 8  // of one owner name
+	maxOffers  = maxTries // of one document
+	maxAll     = 40       // of everything
+	maxRecords = 8        // of one owner name
 )
 
 // gatherRules follow every redirect and take every certificate: the evidence says which
@@ -211,7 +212,7 @@ func (ev *evidence) offers() []offer {
 	for _, f := range ev.docs {
 		all = append(all, f.offers...)
 	}
-	return append(all, ev.srv...)
+	return limit(append(all, ev.srv...), maxAll)
 }
 
 // first returns the first document of a format in the order in which clients ask.

@@ -42,7 +42,7 @@ func (r *Report) conclude(crossed []Finding) {
 			if f.Kind == KindNothingFound && rejected || explained(*f, crossed) {
 				continue // it follows from another finding, and is the client's own story
 			}
-			r.Findings = merge(r.Findings, *f)
+			r.Findings = merge(r.Findings, f.general(c.Title))
 		}
 		if c.Verdict == "" {
 			c.Verdict = c.verdict()
@@ -54,6 +54,9 @@ func (r *Report) conclude(crossed []Finding) {
 	}
 	r.Findings = append([]Finding{}, r.Findings...)
 	for _, f := range crossed {
+		if explained(f, crossed) {
+			continue
+		}
 		f.People = people(f.Affected...)
 		f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
 		r.Findings = merge(r.Findings, f)
@@ -64,11 +67,20 @@ func (r *Report) conclude(crossed []Finding) {
 	r.Verdict = verdictOf(r.Findings)
 }
 
-// explained tells whether the examination of the whole says why a client rejects a
-// document, or does not encrypt.
+// general is a finding of one client as others of the same subject would have it: who is
+// affected stands beside it.
+func (f Finding) general(title string) Finding {
+	f.Detail = strings.TrimPrefix(f.Detail, title+" ")
+	f.Remedy = strings.ReplaceAll(f.Remedy, title, "these clients")
+	return f
+}
+
+// explained tells whether the examination of the whole has the cause of a finding.
 func explained(f Finding, crossed []Finding) bool {
-	return (f.Kind == KindPlaintext || f.Kind == KindRejected) && slices.ContainsFunc(crossed, func(g Finding) bool {
-		return g.Weight == Fault && slices.Contains(g.explains, f.about)
+	return f.about != "" && slices.ContainsFunc(crossed, func(g Finding) bool {
+		return g.Weight == Fault && slices.ContainsFunc(g.explains, func(about string) bool {
+			return f.about == about || strings.HasPrefix(f.about, about+" ")
+		})
 	})
 }
 
@@ -128,6 +140,10 @@ func verdictOf(findings []Finding) Verdict {
 	return v
 }
 
+// spoils tells a fault that matters to a client that works in the end. That it rejected
+// a document on its way does not.
+func spoils(f Finding) bool { return f.Weight == Fault && f.Kind != KindRejected }
+
 // verdict returns what a client comes to. One that ends without a service that works in
 // each direction fails, although that is no fault of the domain if the client itself is
 // unable.
@@ -143,6 +159,8 @@ func (c *ClientReport) verdict() Verdict {
 		reads = reads || s.Works && s.Role != settings.RoleSubmission
 	}
 	switch {
+	case sends && reads && !untested && v == Fails && !slices.ContainsFunc(c.Findings, spoils):
+		return Warns
 	case v == Fails || sends && reads && !untested:
 		return v
 	case untested:

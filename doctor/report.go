@@ -124,5 +124,5 @@ type Finding struct {
 	Reference string   `json:"reference"`          // a specification and section, or a client and version
 
 	about    string   // the subject, where it is not the detail: one finding for one subject
-	explains []string // documents that clients reject, and places that they use in clear, because of this
+	explains []string // the subjects of what follows from it
 }

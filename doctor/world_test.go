@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -36,14 +37,17 @@ import (
 //
 //	<clientConfig …
 //
-// A URL that is recorded without its query answers every query. A host that has no
+// A URL that is recorded without its query answers every query, and {address} in its
+// body is the address that was posted, or jane@example.test. A host that has no
 // recorded URL is not in DNS; a URL that is not recorded on one that has is 404. What
-// is not in the zone does not exist, and a service that is not listed is refused.
+// is not in the zone does not exist, save under a wildcard, and a service that is not
+// listed is refused. A line "; signed" in the zone says that DNSSEC vouches for it.
 type world struct {
 	mu       sync.Mutex
 	pages    map[string]doctor.Hop // "GET https://…"
 	hosts    map[string]bool
 	zone     map[string][]doctor.Record // "MX example.test"
+	signed   bool
 	services map[settings.Service]settings.Observation
 	asked    []string // everything that was asked for
 }
@@ -80,6 +84,7 @@ func parseWorld(t testing.TB, text string) *world {
 func (w *world) parseZone(text string) error {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
+		w.signed = w.signed || strings.TrimSpace(line) == "; signed"
 		if len(fields) == 0 || strings.HasPrefix(fields[0], ";") {
 			continue
 		}
@@ -185,6 +190,7 @@ func (w *world) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
 	for _, key := range []string{r.Method + " " + r.URL, r.Method + " " + bare} {
 		if h, ok := w.pages[key]; ok {
 			h.Request = r
+			h.Body = bytes.ReplaceAll(h.Body, []byte("{address}"), []byte(posted(r.Body)))
 			return h
 		}
 	}
@@ -195,9 +201,23 @@ func (w *world) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
 	return doctor.Hop{Request: r, Failure: &settings.Failure{Kind: settings.FailureDNS, Detail: "recorded: no such host"}}
 }
 
+// posted returns the address in a request for Autodiscover.
+func posted(body string) string {
+	_, rest, ok := strings.Cut(body, "<EMailAddress>")
+	if !ok {
+		return "jane@example.test"
+	}
+	address, _, _ := strings.Cut(rest, "<")
+	return address
+}
+
 func (w *world) Lookup(_ context.Context, name string, kind doctor.RecordType) doctor.Answer {
 	w.note(string(kind) + " " + name)
-	a := doctor.Answer{Records: w.zone[string(kind)+" "+name]}
+	if !w.exists(name) {
+		_, above, _ := strings.Cut(name, ".")
+		name = "*." + above // RFC 4592
+	}
+	a := doctor.Answer{Records: w.zone[string(kind)+" "+name], Authentic: w.signed}
 	if alias := w.zone["CNAME "+name]; len(alias) > 0 {
 		a.Alias = alias[0].Host
 		if len(a.Records) == 0 && kind != doctor.TypeCNAME {
@@ -205,6 +225,16 @@ func (w *world) Lookup(_ context.Context, name string, kind doctor.RecordType) d
 		}
 	}
 	return a
+}
+
+// exists tells whether the zone has a record of any kind at a name.
+func (w *world) exists(name string) bool {
+	for key := range w.zone {
+		if strings.HasSuffix(key, " "+name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) Probe(_ context.Context, s settings.Service) settings.Observation {

@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"slices"
+	"strings"
+
+	"mailconfd/settings"
+)
+
+// excuse takes blame from the domain where a client finds nothing, or guesses, although
+// all is published that can be said to it: that is the client's own inability. What
+// can be said depends on what works, and on the formats that the client asks for.
+func (c *court) excuse() {
+	for i := range c.reports {
+		r := &c.reports[i]
+		if c.onlyPOP3(*r) {
+			r.Findings = slices.DeleteFunc(r.Findings, follows)
+			f := finding(KindNothingFound, "only POP3 is offered, which this client does not speak, or does not look for", "offer IMAP too, if you can")
+			f.Weight = Note
+			r.Findings = append(r.Findings, f)
+			continue
+		}
+		rejects := slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindRejected })
+		for j := range r.Findings {
+			if f := &r.Findings[j]; follows(*f) && !rejects && c.complete(*r) {
+				f.Weight, f.Remedy = Note, "nothing: all is published that "+r.Title+" can be told; its users type the rest"
+			}
+		}
+	}
+}
+
+// follows tells a finding that can follow from a client's inability.
+func follows(f Finding) bool {
+	return f.Kind == KindNothingFound || f.Kind == KindGuess || f.Kind == KindRejected
+}
+
+// complete tells whether all is published that a client could read.
+func (c *court) complete(r ClientReport) bool {
+	working := c.working()
+	if !has(working, settings.RoleSubmission) || !has(working, settings.RoleIMAP, settings.RolePOP3) {
+		return false
+	}
+	asked := asksFor(r)
+	for _, f := range asked.documents {
+		sayable := slices.DeleteFunc(slices.Clone(working), func(o offer) bool { return !f.says(&o) })
+		if has(sayable, settings.RoleSubmission) && has(sayable, settings.RoleIMAP, settings.RolePOP3) && !c.served(f, asked.urls) {
+			return false
+		}
+	}
+	if !asked.srv {
+		return true
+	}
+	for _, o := range working {
+		if formatSRV.says(&o) && !has(c.workingOf(c.srv), o.role) {
+			return false
+		}
+	}
+	return true
+}
+
+// served tells whether one of the URLs that a client asked has a document of the format
+// in which everything works. One that asks over plain http only does not count for the
+// domain, which rightly answers over https.
+func (c *court) served(f format, urls []string) bool {
+	secure := false
+	for _, d := range c.files {
+		if d.format != f || scheme(d.url) != "https" || !slices.Contains(urls, bare(d.url)) {
+			continue
+		}
+		secure = true
+		if d.page.plain || d.page.Certificate != nil {
+			continue
+		}
+		if len(d.offers) > 0 && len(c.workingOf(d.offers)) == len(d.offers) {
+			return true
+		}
+	}
+	return !secure
+}
+
+// asks is what a client asked for.
+type asks struct {
+	urls      []string
+	documents []format
+	srv       bool
+}
+
+func asksFor(r ClientReport) asks {
+	var a asks
+	for _, s := range r.Steps {
+		method, what, _ := strings.Cut(s.Did, " ")
+		switch {
+		case method == "SRV" && !strings.HasPrefix(what, "_autodiscover."):
+			a.srv = true
+		case method != "GET" && method != "POST":
+		default:
+			f := formatAutoconfig
+			if strings.HasSuffix(bare(what), autodiscoverPath) {
+				f = formatAutodiscover
+			}
+			a.urls = append(a.urls, bare(what))
+			if !slices.Contains(a.documents, f) {
+				a.documents = append(a.documents, f)
+			}
+		}
+	}
+	return a
+}
+
+// onlyPOP3 tells whether the domain has nothing but POP3 to read mail with, and a client
+// sets nothing up for it that others could.
+func (c *court) onlyPOP3(r ClientReport) bool {
+	working := c.working()
+	reads := func(s Setting) bool { return s.Role == settings.RolePOP3 && s.Works }
+	return has(working, settings.RolePOP3) && !has(working, settings.RoleIMAP) && !slices.ContainsFunc(r.Settings, reads) &&
+		len(c.those(func(other ClientReport) bool { return slices.ContainsFunc(other.Settings, reads) })) > 0
+}
+
+// working returns what is offered and works, published or not.
+func (c *court) working() []offer {
+	all := c.workingOf(c.offers())
+	for _, s := range c.candidates() {
+		if c.works(s) {
+			security := SecuritySTARTTLS
+			if s.Security() == settings.ImplicitTLS {
+				security = SecurityTLS
+			}
+			all = append(all, offer{role: s.Role(), host: s.Host, port: s.Port, security: security})
+		}
+	}
+	return all
+}
+
+func (c *court) workingOf(offers []offer) []offer {
+	return slices.DeleteFunc(slices.Clone(offers), func(o offer) bool {
+		s, ok := o.service()
+		return !ok || !c.works(s)
+	})
+}
+
+func has(offers []offer, roles ...settings.Role) bool {
+	return slices.ContainsFunc(offers, func(o offer) bool { return slices.Contains(roles, o.role) })
+}
