@@ -34,10 +34,11 @@ func discoverDeltaChat(v *visit) []Setting {
 				tries = append(tries, deltaChatPorts(s, v.address)...)
 			}
 		}
+		first := v.firstWorking
 		if len(tries) == 0 {
-			tries, guessed = deltaChatGuesses(role, v.address), true
+			tries, guessed, first = deltaChatGuesses(role, v.address), true, v.firstGuess
 		}
-		s, ok := v.firstWorking(tries)
+		s, ok := first(tries)
 		switch {
 		case ok:
 			found = append(found, s)

@@ -37,54 +37,61 @@ type fairCandidate struct {
 
 func discoverFairEmail(v *visit) []Setting {
 	domain := v.address.Domain
-	all := v.fairDomain(domain)
-	var mx string
-	if hosts := v.mx(domain); len(hosts) > 0 {
-		mx = hosts[0]
-		for host := mx; len(all) == 0 && strings.Contains(host, "."); {
-			all = v.fairDomain(host)
-			if host = parent(host); registrable(host) == "" {
-				break
-			}
+	all, chosen := v.fairDomain(domain)
+	hosts := v.mx(domain)
+	if len(hosts) > 0 && chosen == nil {
+		for host := hosts[0]; len(all) == 0 && registrable(host) != ""; host = parent(host) {
+			all, chosen = v.fairDomain(host)
+		}
+		if chosen == nil {
+			chosen = v.fairChoose(fairMX(hosts[0], v.address))
 		}
 	}
-	if mx != "" && len(v.lookUp(mx, TypeA).Records)+len(v.lookUp(mx, TypeAAAA).Records) > 0 {
-		for _, smtp := range []settings.Service{{Scheme: settings.SchemeSubmission, Host: mx, Port: 587}, {Scheme: settings.SchemeSubmissions, Host: mx, Port: 465}} {
-			imap := settings.Service{Scheme: settings.SchemeIMAPS, Host: mx, Port: 993}
-			all = append(all, fairCandidate{settingOf(imap, v.address.String(), "guess"), settingOf(smtp, v.address.String(), "guess"), 0})
+	switch {
+	case chosen != nil && chosen[0].Source == "guess":
+		return v.guessed(chosen)
+	case chosen == nil && len(all) > 0 && all[0].imap.Source != "guess":
+		return []Setting{all[0].imap, all[0].smtp} // what it complains of
+	}
+	return chosen
+}
+
+// fairDomain collects what one domain offers, best first, and what works of that. The
+// scan, which comes last by its score, is left out if something else works.
+func (v *visit) fairDomain(domain string) (all []fairCandidate, chosen []Setting) {
+	for _, source := range []func(string) (fairCandidate, bool){v.fairSRV, v.fairAutoconfig, v.fairAutodiscover} {
+		if c, ok := source(domain); ok {
+			all = append(all, c)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b fairCandidate) int { return cmp.Compare(b.score, a.score) })
-	return v.fairChoose(all)
+	if chosen = v.fairChoose(all); chosen == nil {
+		if c, ok := v.fairScan(domain); ok {
+			all, chosen = append(all, c), []Setting{c.imap, c.smtp}
+		}
+	}
+	return all, chosen
 }
 
 // fairChoose tries the candidates and takes the first that works.
 func (v *visit) fairChoose(all []fairCandidate) []Setting {
 	for _, c := range all {
-		_, reads := v.firstWorking([]Setting{c.imap})
-		if !reads {
+		if _, reads := v.firstWorking([]Setting{c.imap}); !reads {
 			continue
 		}
 		if _, sends := v.firstWorking([]Setting{c.smtp}); sends {
-			if c.imap.Source == "guess" {
-				v.guessed([]Setting{c.imap})
-			}
 			return []Setting{c.imap, c.smtp}
 		}
-	}
-	if len(all) > 0 && all[0].imap.Source != "guess" {
-		return []Setting{all[0].imap, all[0].smtp} // what it complains of
 	}
 	return nil
 }
 
-// fairDomain collects what one domain offers.
-func (v *visit) fairDomain(domain string) []fairCandidate {
+// fairMX takes the MX's host for the mail server.
+func fairMX(host string, a settings.Address) []fairCandidate {
+	imap := settingOf(settings.Service{Scheme: settings.SchemeIMAPS, Host: host, Port: 993}, a.String(), "guess")
 	var all []fairCandidate
-	for _, source := range []func(string) (fairCandidate, bool){v.fairSRV, v.fairAutoconfig, v.fairAutodiscover, v.fairScan} {
-		if c, ok := source(domain); ok {
-			all = append(all, c)
-		}
+	for _, scheme := range []settings.Scheme{settings.SchemeSubmission, settings.SchemeSubmissions} {
+		all = append(all, fairCandidate{imap, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, a.String(), "guess"), 0})
 	}
 	return all
 }
@@ -194,10 +201,10 @@ func (v *visit) fairScan(domain string) (fairCandidate, bool) {
 		}
 		return tries
 	}
-	imap, reads := v.firstWorking(list(settings.SchemeIMAPS, settings.SchemeIMAP, "imap"))
+	imap, reads := v.firstGuess(list(settings.SchemeIMAPS, settings.SchemeIMAP, "imap"))
 	if !reads {
 		return fairCandidate{}, false
 	}
-	smtp, sends := v.firstWorking(list(settings.SchemeSubmission, settings.SchemeSubmissions, "smtp"))
+	smtp, sends := v.firstGuess(list(settings.SchemeSubmission, settings.SchemeSubmissions, "smtp"))
 	return fairCandidate{imap, smtp, 20}, sends
 }

@@ -3,6 +3,8 @@ package doctor
 import (
 	"net/netip"
 
+	"golang.org/x/sync/errgroup"
+
 	"mailconfd/settings"
 )
 
@@ -15,12 +17,38 @@ func settingOf(s settings.Service, username, source string) Setting {
 	return Setting{Role: s.Role(), Host: s.Host, Port: s.Port, Security: security, Username: username, Source: source}
 }
 
+// guessesAtOnce is how many usual names are tried at the same time: most of a domain
+// that publishes nothing do not answer.
+const guessesAtOnce = 4
+
+// firstGuess is firstWorking for usual names, which are looked at side by side.
+func (v *visit) firstGuess(tries []Setting) (Setting, bool) {
+	var group errgroup.Group
+	group.SetLimit(guessesAtOnce)
+	for _, s := range tries {
+		if service, encrypted := s.Service(); encrypted && v.exists(s.Host) {
+			group.Go(func() error {
+				v.probe(service)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // what was seen is remembered
+	return v.firstWorking(tries)
+}
+
+// exists tells whether a host is an address or has one.
+func (v *visit) exists(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || len(v.lookUp(host, TypeA).Records)+len(v.lookUp(host, TypeAAAA).Records) > 0
+}
+
 // firstWorking returns the first of some settings that works. Hosts that have no
 // address are passed over; what would not be encrypted ends the search, since nothing
 // here can tell whether it works.
 func (v *visit) firstWorking(tries []Setting) (Setting, bool) {
 	for _, s := range tries {
-		if _, err := netip.ParseAddr(s.Host); err != nil && len(v.lookUp(s.Host, TypeA).Records)+len(v.lookUp(s.Host, TypeAAAA).Records) == 0 {
+		if !v.exists(s.Host) {
 			continue
 		}
 		service, encrypted := s.Service()

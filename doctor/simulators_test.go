@@ -217,3 +217,18 @@ func TestLedAstray(t *testing.T) {
 		})
 	}
 }
+
+// TestDomainOnly: an examination without an address ends with the same servers.
+func TestDomainOnly(t *testing.T) {
+	t.Parallel()
+	for _, client := range []string{"thunderbird", "thunderbird-android", "delta-chat", "evolution", "kmail", "fairemail"} {
+		d, err := doctor.New(doctor.Options{World: parseWorld(t, mailServers+get(mainHTTPS, good)), Only: []string{client}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.Examine(t.Context(), settings.Address{Domain: "example.test"}).Clients[0]
+		if len(r.Settings) != 2 || !r.Settings[0].Works || !r.Settings[1].Works || r.Verdict != doctor.Works {
+			t.Errorf("%s: %+v", client, r)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func (v *visit) thunderbirdGuess() []Setting {
 				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, "guess"))
 			}
 		}
-		if s, ok := v.firstWorking(tries); ok {
+		if s, ok := v.firstGuess(tries); ok {
 			found = append(found, s)
 		}
 	}

@@ -95,6 +95,9 @@ func TestThunderbirdAutoconfig(t *testing.T) {
 		{name: "letters of its own in a host", world: get(mainHTTPS, strings.ReplaceAll(good, "mx1.example.test", "mx1.bücher.test")), kinds: rejected},
 		{name: "letters of its own in the domain", world: get(mainHTTPS, strings.ReplaceAll(good, "<domain>example.test", "<domain>bücher.test")), kinds: rejected},
 		{name: "encrypted password where none is offered", world: get(mainHTTPS, strings.ReplaceAll(good, "password-cleartext", "password-encrypted")), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindNoPassword}},
+		{name: "Kerberos", world: get(mainHTTPS, strings.ReplaceAll(good, "password-cleartext", "GSSAPI")), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindNoPassword}},
+		{name: "no login to send", world: get(mainHTTPS, configFile(in, strings.NewReplacer("password-cleartext", "none", "<username>%EMAILADDRESS%</username>", "").Replace(out))), want: strings.TrimSuffix(imapsAndSubmission, "jane@example.test")},
+		{name: "Latin-1", world: get(mainHTTPS, strings.NewReplacer("UTF-8", "iso-8859-1", "<domain>", "<displayName>\xfc</displayName><domain>").Replace(good)), want: imapsAndSubmission},
 		{name: "a port with letters behind it", world: get(mainHTTPS, strings.ReplaceAll(good, ">993<", ">993abc<")), want: imapsAndSubmission},
 		{name: "no port", world: get(mainHTTPS, strings.ReplaceAll(good, "<port>993</port>", "")), kinds: rejected},
 	})
@@ -207,6 +210,8 @@ func TestThunderbirdAutodiscover(t *testing.T) {
 			name: "RedirectAddr", world: post(poxHost, account("<Action>redirectAddr</Action><RedirectAddr>jane@hoster.test</RedirectAddr>")) + post("https://autodiscover.hoster.test/autodiscover/autodiscover.xml", autodiscover(in, out)),
 			want: imapsAndSubmission,
 		},
+		{name: "RedirectAddr without end", world: post(poxHost, account("<RedirectAddr>jane@example.test</RedirectAddr>")), kinds: nothing},
+		{name: "Exchange only", world: answers("<Protocol><Type>EXCH</Type><Server>mx1.example.test</Server></Protocol>"), kinds: nothing},
 		{name: "RedirectUrl", world: post(poxHost, account("<Action>redirectUrl</Action><RedirectUrl>https://hoster.test/a.xml</RedirectUrl>")) + post("https://hoster.test/a.xml", autodiscover(in, out)), kinds: nothing},
 		{name: "http 302 to a third party", world: recorded("POST", poxPlain, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + post("https://hoster.test/a.xml", autodiscover(in, out)), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindAsksUser}},
 		{name: "http 302 to itself", world: recorded("POST", poxPlain, "302\nlocation "+poxRoot, "") + recorded("GET", poxRoot, "405", "") + recorded("POST", poxRoot, "404", ""), kinds: nothing},

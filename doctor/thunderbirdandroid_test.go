@@ -50,6 +50,8 @@ func TestThunderbirdAndroid(t *testing.T) {
 		{name: "the first of each", world: get(mainHTTPS, configFile(in, server("imap", "143", "STARTTLS"), out, server("smtp", "465", "SSL"))), want: imapsAndSubmission},
 		{name: "an unknown method first", world: get(mainHTTPS, strings.ReplaceAll(good, "<authentication>", `<authentication>TLS-client-cert</authentication><authentication>`)), want: imapsAndSubmission},
 		{name: "encrypted password", world: get(mainHTTPS, strings.ReplaceAll(good, "password-cleartext", "password-encrypted")), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindNoPassword}},
+		{name: "OAuth2 alone", world: get(mainHTTPS, strings.ReplaceAll(good, "password-cleartext", "OAuth2")), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindNoPassword}},
+		{name: "an MX of the domain itself", world: "\n-- zone --\nexample.test. MX 10 mx.example.test.\n" + strings.TrimPrefix(mailServers, "\n-- zone --\n"), kinds: nothing, avoids: []string{"GET https://autoconfig.example.test/mail/config-v1.1.xml?x"}},
 		{name: "a composite user name", world: get(mainHTTPS, strings.ReplaceAll(good, "%EMAILADDRESS%", "%EMAILLOCALPART%.%EMAILDOMAIN%")), want: strings.ReplaceAll(imapsAndSubmission, "jane@example.test", "jane.example.test")},
 		{name: "a placeholder for the domain", world: get(mainHTTPS, strings.ReplaceAll(good, "<domain>example.test", "<domain>%EMAILDOMAIN%")), want: imapsAndSubmission},
 		{name: "2525", world: get(mainHTTPS, configFile(in, server("smtp", "2525", "STARTTLS"))), want: strings.Replace(imapsAndSubmission, ":587", ":2525", 1)},
