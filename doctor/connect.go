@@ -115,6 +115,8 @@ func kindOf(k settings.FailureKind) Kind {
 	switch k {
 	case settings.FailureDNS:
 		return KindTargetNowhere
+	case settings.FailureSTARTTLSInjection:
+		return KindInjection
 	case settings.FailureRefused, settings.FailureTimeout, settings.FailureUnreachable, settings.FailureReset:
 		return KindNotReached
 	case settings.FailureTLSOnPlaintextPort, settings.FailurePlaintextOnTLSPort, settings.FailureNoSTARTTLS:

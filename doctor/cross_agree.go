@@ -170,7 +170,7 @@ func (c *court) formats() {
 	for _, other := range [][]offer{offersOf(c.first(formatAutodiscover)), srv, offersOf(c.first(formatPACC))} {
 		for _, role := range mailRoles {
 			x, y := firstOf(reference.offers, role), firstOf(other, role)
-			if x == nil || y == nil || x.format == y.format || x.security == "" || x.security == SecurityNone || listed(other, x) || listed(reference.offers, y) {
+			if x == nil || y == nil || x.format == y.format || !x.sound() || !y.sound() || listed(other, x) || listed(reference.offers, y) {
 				continue // nothing to compare, or a question of order alone
 			}
 			kind := KindFormatsDiffer
@@ -182,6 +182,12 @@ func (c *court) formats() {
 			c.find(kind, fmt.Sprintf("%s: %s; %s: %s", bare(x.source), x, bare(y.source), y), "", c.readers(y.source)...)
 		}
 	}
+}
+
+// sound tells an offer that can be compared; what is wrong with others is told.
+func (o *offer) sound() bool {
+	_, ok := o.service()
+	return ok
 }
 
 func listed(offers []offer, x *offer) bool {
@@ -214,8 +220,8 @@ func (c *court) notOffered() {
 	for _, no := range c.srv {
 		for _, f := range c.docs {
 			for _, o := range f.offers {
-				if no.host == "" && o.role == no.role && o.security == no.security {
-					c.find(KindFormatsDiffer, fmt.Sprintf("%s says that the service is not offered; %s: %s", no.source, bare(f.url), o), "remove the record, or take the service out of the document")
+				if s, ok := o.service(); ok && no.host == "" && o.role == no.role && o.security == no.security && c.works(s) {
+					c.add(finding(KindFormatsDiffer, fmt.Sprintf("%s says that the service is not offered; %s: %s", no.source, bare(f.url), o), "remove the record, or take the service out of the documents").of(no.source))
 				}
 			}
 		}

@@ -22,8 +22,12 @@ func (c *court) excuse() {
 		}
 		rejects := slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindRejected })
 		for j := range r.Findings {
-			if f := &r.Findings[j]; follows(*f) && !rejects && c.complete(*r) {
+			switch f := &r.Findings[j]; {
+			case !follows(*f) || f.Kind == KindRejected || rejects:
+			case c.complete(*r):
 				f.Weight, f.Remedy = Note, "nothing: all is published that "+r.Title+" can be told; its users type the rest"
+			case f.Weight == Fault && people(r.Title) == "few":
+				f.Weight = Warning // too few to call the domain broken
 			}
 		}
 	}
@@ -36,9 +40,11 @@ func follows(f Finding) bool {
 
 // complete tells whether all is published that a client could read.
 func (c *court) complete(r ClientReport) bool {
-	working := c.working()
-	if !has(working, settings.RoleSubmission) || !has(working, settings.RoleIMAP, settings.RolePOP3) {
-		return false
+	working, published := c.working(), c.offers()
+	for _, direction := range [][]settings.Role{{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}} {
+		if !has(working, direction...) {
+			return has(published, direction...) // it does not work for anybody, which is told
+		}
 	}
 	asked := asksFor(r)
 	for _, f := range asked.documents {
@@ -68,7 +74,7 @@ func (c *court) served(f format, urls []string) bool {
 			continue
 		}
 		secure = true
-		if d.page.plain || d.page.Certificate != nil {
+		if d.page.plain || d.page.Certificate != nil || d.page.took > slowest {
 			continue
 		}
 		if len(d.offers) > 0 && len(c.workingOf(d.offers)) == len(d.offers) {

@@ -45,13 +45,19 @@ func (c *court) value(f *file, o offer) {
 // encrypt at the place of an offer, or cannot log in, follows from it.
 func (c *court) blame(k Kind, f *file, o offer, detail, remedy string) {
 	found := finding(k, detail, remedy)
-	found.explains = []string{Setting{Role: o.role, Host: o.host, Port: o.port}.place()}
+	found.explains = []string{o.place()}
 	switch k {
 	case KindAuthentication:
 		s, _ := o.service()
 		found.explains = append(found.explains, s.String())
 	case KindMeaningless:
 		found.explains = append(found.explains, "login")
+		if truth := c.truth(o.role, o.host, o.port); truth != "" {
+			other := o // what clients take the words for is not how the port encrypts
+			other.security = map[Security]Security{SecurityTLS: SecuritySTARTTLS, SecuritySTARTTLS: SecurityTLS}[truth]
+			s, _ := other.service()
+			found.explains = append(found.explains, s.String())
+		}
 	}
 	for _, u := range f.urls {
 		found.explains = append(found.explains, bare(u))
@@ -97,7 +103,7 @@ func line(f format, s Security) string {
 // autodiscoverDocument looks at what only Autodiscover has.
 func (c *court) autodiscoverDocument(f *file) {
 	if accounts := f.root.child("Response").all("Account"); len(accounts) > 1 {
-		c.blame(KindAccounts, f, offer{}, fmt.Sprintf("%s has %d", bare(f.url), len(accounts)), "")
+		c.find(KindAccounts, fmt.Sprintf("%s has %d", bare(f.url), len(accounts)), "", c.readers(f.urls...)...)
 	}
 	for _, n := range limit(protocols(f.root), maxOffers) {
 		where := fmt.Sprintf("%s: %s %s port %s", bare(f.url), textOf(n.child("Type")), textOf(n.child("Server")), textOf(n.child("Port")))
@@ -199,7 +205,9 @@ func (c *court) username(file *file, n *node, where string) {
 		f.explains = []string{"login"}
 		c.add(f, c.strangers()...)
 	case rest != name:
-		c.findLess(Warning, KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "let the full address log in too, and write <username>%EMAILADDRESS%</username>", c.strangers()...)
+		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "let the full address log in too, and write <username>%EMAILADDRESS%</username>")
+		f.Weight, f.explains = Warning, []string{"login"}
+		c.add(f, c.strangers()...)
 	}
 }
 

@@ -20,8 +20,10 @@ func (c *court) pacc() {
 				return
 			}
 		}
-		c.find(KindPACC, bare(f.url)+" has a digest that no TXT record at "+owner+" has",
+		found := finding(KindPACC, bare(f.url)+" has a digest that no TXT record at "+owner+" has",
 			owner+`. TXT "v=UAAC1; a=sha256; d=`+base64.StdEncoding.EncodeToString(sum[:])+`"`)
+		found.explains = []string{bare(f.url)}
+		c.add(found, c.askers(f.url)...)
 	}
 }
 

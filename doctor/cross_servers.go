@@ -16,11 +16,7 @@ func (c *court) servers() {
 		if !ok {
 			continue
 		}
-		switch v := c.probe(service).Verdict(); {
-		case v.Verified:
-		case v.Failure.Kind == settings.FailureSTARTTLSInjection:
-			c.add(finding(KindInjection, service.String()+": "+v.Failure.Detail, "").of(service.String()), c.readers(o.source)...)
-		default:
+		if v := c.probe(service).Verdict(); !v.Verified {
 			c.add(c.broken(service, v, o.source), c.readers(o.source)...)
 		}
 	}
@@ -46,7 +42,8 @@ func (c *court) lacksRecord(s settings.Service) bool {
 // TLS, and STARTTLS for submission, which many networks let through sooner
 // (RFC 8314 section 3.3).
 func (c *court) candidates() []settings.Service {
-	var published, all []settings.Service
+	var all []settings.Service
+	var published []string
 	roles := map[string][]settings.Role{}
 	var hosts []string
 	for _, o := range c.offers() {
@@ -54,7 +51,7 @@ func (c *court) candidates() []settings.Service {
 		if !ok {
 			continue
 		}
-		published = append(published, service)
+		published = append(published, o.place())
 		if !slices.Contains(hosts, service.Host) {
 			hosts = append(hosts, service.Host)
 		}
@@ -63,7 +60,7 @@ func (c *court) candidates() []settings.Service {
 	for _, host := range limit(hosts, maxOffers) {
 		for _, s := range settings.Candidates(host) {
 			worth := s.Security() == settings.ImplicitTLS || s.Scheme == settings.SchemeSubmission && s.OnDefaultPort()
-			if worth && slices.Contains(roles[host], s.Role()) && !slices.Contains(published, s) {
+			if worth && slices.Contains(roles[host], s.Role()) && !slices.Contains(published, offer{role: s.Role(), host: s.Host, port: s.Port}.place()) {
 				all = append(all, s)
 			}
 		}

@@ -62,6 +62,9 @@ func (o offer) service() (settings.Service, bool) {
 	return Setting{Role: o.role, Host: host, Port: o.port, Security: o.security}.Service()
 }
 
+// place is where an offer leads, however it is encrypted.
+func (o offer) place() string { return Setting{Role: o.role, Host: o.host, Port: o.port}.place() }
+
 func (o offer) String() string {
 	return fmt.Sprintf("%s %s port %d (%s)", o.role, shown(o.host), o.port, o.said)
 }

@@ -174,7 +174,14 @@ func srvOffer(scheme settings.Scheme, owner string, r Record) offer {
 	return o
 }
 
-func hostOf(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+// hostOf reads a host name; a placeholder stays as it was written.
+func hostOf(text string) string {
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, "%") {
+		return text
+	}
+	return strings.ToLower(text)
+}
 
 func portOf(text string) uint16 {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)

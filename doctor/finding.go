@@ -78,7 +78,7 @@ func (f Finding) general(title string) Finding {
 // explained tells whether the examination of the whole has the cause of a finding.
 func explained(f Finding, crossed []Finding) bool {
 	return f.about != "" && slices.ContainsFunc(crossed, func(g Finding) bool {
-		return g.Weight == Fault && slices.ContainsFunc(g.explains, func(about string) bool {
+		return g.Weight != Note && slices.ContainsFunc(g.explains, func(about string) bool {
 			return f.about == about || strings.HasPrefix(f.about, about+" ")
 		})
 	})
