@@ -46,8 +46,8 @@ func discoverDeltaChat(v *visit) []Setting {
 			found = append(found, tries[0]) // what it complains of
 		}
 	}
-	if guessed && len(found) > 0 {
-		v.find(finding(KindGuess, "Delta Chat finds no server published, or not all, and guesses", ""))
+	if guessed {
+		return v.guessed(found)
 	}
 	return found
 }

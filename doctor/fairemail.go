@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"fmt"
 	"html"
 	"slices"
 	"strings"
@@ -136,8 +137,11 @@ func (v *visit) fairBest(domain string, role settings.Role, plain, secure, first
 	})
 	best := all[0]
 	s, ok := newSetting(role, best.Host, int(best.Port), SecurityTLS, v.address.String())
-	if best.label == plain && best.Port == port {
+	switch {
+	case best.label == plain && best.Port == port:
 		s.Security = SecuritySTARTTLS
+	case best.label == plain:
+		s.Misread = fmt.Sprintf("FairEmail takes _%s on any port but %d for implicit TLS", plain, port)
 	}
 	s.Source = "_" + best.label + "._tcp." + domain
 	return s, ok

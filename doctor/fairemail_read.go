@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"mailconfd/settings"
 )
@@ -20,6 +21,7 @@ type fairServer struct {
 	host     string
 	port     int
 	starttls bool
+	said     Security // in the document
 }
 
 // fairReadAutoconfig reads the first incomingServer and the first outgoingServer of a
@@ -86,8 +88,15 @@ func (r *fairReader) value(n *node, server string) {
 			r.err = fmt.Errorf("port %q", n.text)
 		}
 		s.port, s.starttls = port, fairSTARTTLS(server, port)
-	case n.name == "socketType" && (n.text == "SSL" || n.text == "STARTTLS"):
-		s.starttls = n.text == "STARTTLS"
+	case n.name == "socketType":
+		switch n.text {
+		case "SSL":
+			s.starttls, s.said = false, SecurityTLS
+		case "STARTTLS":
+			s.starttls, s.said = true, SecuritySTARTTLS
+		default: // it never goes without
+			s.said = SecurityNone
+		}
 	}
 }
 
@@ -96,11 +105,23 @@ func fairSTARTTLS(server string, port int) bool {
 	return server == "incomingServer" && port == 143 || server == "outgoingServer" && port == 587
 }
 
+// setting makes a setting of a server, and says where FairEmail knows better.
+func (f fairServer) setting(role settings.Role, a settings.Address) (Setting, bool) {
+	security := SecurityTLS
+	if f.starttls {
+		security = SecuritySTARTTLS
+	}
+	s, ok := newSetting(role, f.host, f.port, security, a.String())
+	if f.said != "" && f.said != security {
+		s.Misread = fmt.Sprintf("FairEmail derives %s from port %d, although %s was published", security, f.port, f.said)
+	}
+	return s, ok
+}
+
 // fairPair makes a candidate of two servers, neither of which may be missing.
 func fairPair(imap, smtp fairServer, a settings.Address) (fairCandidate, error) {
-	security := map[bool]Security{false: SecurityTLS, true: SecuritySTARTTLS}
-	in, reads := newSetting(settings.RoleIMAP, imap.host, imap.port, security[imap.starttls], a.String())
-	out, sends := newSetting(settings.RoleSubmission, smtp.host, smtp.port, security[smtp.starttls], a.String())
+	in, reads := imap.setting(settings.RoleIMAP, a)
+	out, sends := smtp.setting(settings.RoleSubmission, a)
 	switch {
 	case !reads:
 		return fairCandidate{}, errors.New("no IMAP server that FairEmail can use")
@@ -136,11 +157,16 @@ func fairReadAutodiscover(body []byte, a settings.Address) (fairCandidate, error
 			}
 			switch n.value("Type") {
 			case "IMAP":
-				imap = fairServer{n.value("Server"), int(port), port == 143}
+				imap = fairServer{n.value("Server"), int(port), port == 143, fairSaid(n)}
 			case "SMTP":
-				smtp = fairServer{n.value("Server"), int(port), port == 587}
+				smtp = fairServer{n.value("Server"), int(port), port == 587, fairSaid(n)}
 			}
 		}
 	}
 	return fairPair(imap, smtp, a)
+}
+
+// fairSaid is what a Protocol says of encryption, which FairEmail does not read.
+func fairSaid(n *node) Security {
+	return map[string]Security{"ssl": SecurityTLS, "tls": SecuritySTARTTLS}[strings.ToLower(field(n, "Encryption"))]
 }

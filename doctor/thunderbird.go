@@ -158,8 +158,5 @@ func (v *visit) thunderbirdGuess() []Setting {
 			found = append(found, s)
 		}
 	}
-	if len(found) > 0 {
-		v.find(finding(KindGuess, "Thunderbird finds nothing published and guesses", ""))
-	}
-	return found
+	return v.guessed(found)
 }

@@ -160,6 +160,9 @@ func thunderbirdProtocol(n *node, login string) (s Setting, ok bool) {
 	if s.Security, ok = thunderbirdEncryption(n, port); !ok {
 		return s, false
 	}
+	if s.Security == SecurityTLS && strings.EqualFold(field(n, "Encryption"), "tls") {
+		s.Misread = "Thunderbird takes every port of Autodiscover but 143, 110, 25 and 587 for implicit TLS"
+	}
 	// Without SPA it sends the password as it is; with it, CRAM-MD5 or better.
 	s.needs = settings.Mechanisms{"PLAIN", "LOGIN", "USER"}
 	if spa := n.child("SPA"); spa != nil {
