@@ -38,7 +38,7 @@ func discoverDeltaChat(v *visit) []Setting {
 		if len(tries) == 0 {
 			tries, guessed, first = deltaChatGuesses(role, v.address), true, v.firstGuess
 		}
-		s, ok := first(tries)
+		s, ok := first(tries[:min(len(tries), maxTries)])
 		switch {
 		case ok:
 			found = append(found, s)

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,10 +24,10 @@ func TestDeltaChat(t *testing.T) {
 		{name: "a plus and a hyphen", address: "jane-x+tag@example.test", world: get(mainHTTPS, good), want: strings.ReplaceAll(imapsAndSubmission, "jane@", "jane-x+tag@"), asks: []string{"GET " + mainHTTPS + "?emailaddress=jane%2Dx%2Btag%40example.test"}},
 		{name: "http only", world: get(mainHTTP, good), kinds: nothing},
 		{name: "the well-known URL", world: get(knownHTTPS, good), want: imapsAndSubmission, source: knownHTTPS},
-		{name: "Autodiscover by GET", world: get(poxHost, autodiscover(protocol("IMAP", "993", "<SSL>on</SSL><LoginName>other</LoginName>"), protocol("SMTP", "587", "<Encryption>TLS</Encryption>"))), want: imapsAndSubmission, source: poxHost},
-		{name: "Autodiscover, SSL off", world: get(poxRoot, autodiscover(protocol("IMAP", "143", "<SSL>off</SSL>"), protocol("SMTP", "587", "<SSL>off</SSL><Encryption>TLS</Encryption>"))), want: strings.ReplaceAll(imapAndSubmission, "starttls", "none"), kinds: []doctor.Kind{doctor.KindPlaintext}},
-		{name: "Autodiscover, SSL OFF", world: get(poxRoot, autodiscover(protocol("IMAP", "143", "<SSL>OFF</SSL>"), protocol("SMTP", "587"))), want: imapAndSubmission},
-		{name: "RedirectUrl", world: get(poxRoot, account("<Action>redirectUrl</Action><RedirectUrl>https://hoster.test/a.xml</RedirectUrl>")) + get("https://hoster.test/a.xml", autodiscover(protocol("IMAP", "993"), protocol("SMTP", "465"))), want: strings.Replace(imapsAndSubmission, "587 starttls", "465 tls", 1)},
+		{name: "Autodiscover by GET", world: get(poxHost, poxAnswer(protocol("IMAP", "993", "<SSL>on</SSL><LoginName>other</LoginName>"), protocol("SMTP", "587", "<Encryption>TLS</Encryption>"))), want: imapsAndSubmission, source: poxHost},
+		{name: "Autodiscover, SSL off", world: get(poxRoot, poxAnswer(protocol("IMAP", "143", "<SSL>off</SSL>"), protocol("SMTP", "587", "<SSL>off</SSL><Encryption>TLS</Encryption>"))), want: strings.ReplaceAll(imapAndSubmission, "starttls", "none"), kinds: []doctor.Kind{doctor.KindPlaintext}},
+		{name: "Autodiscover, SSL OFF", world: get(poxRoot, poxAnswer(protocol("IMAP", "143", "<SSL>OFF</SSL>"), protocol("SMTP", "587"))), want: imapAndSubmission},
+		{name: "RedirectUrl", world: get(poxRoot, account("<Action>redirectUrl</Action><RedirectUrl>https://hoster.test/a.xml</RedirectUrl>")) + get("https://hoster.test/a.xml", poxAnswer(protocol("IMAP", "993"), protocol("SMTP", "465"))), want: strings.Replace(imapsAndSubmission, "587 starttls", "465 tls", 1)},
 		{name: "RedirectUrl without end: on to the next", world: get(poxRoot, account("<RedirectUrl>"+poxRoot+"</RedirectUrl>")) + get(database, good), want: imapsAndSubmission, source: database, kinds: []doctor.Kind{doctor.KindRejected}},
 		{name: "an empty RedirectUrl: on to the next", world: get(poxRoot, account("<RedirectUrl></RedirectUrl>")) + get(database, good), want: imapsAndSubmission, source: database, kinds: []doctor.Kind{doctor.KindRejected}},
 		{name: "an error of Autodiscover ends it", world: get(poxRoot, poxError) + get(database, good), kinds: end},
@@ -52,4 +53,24 @@ func TestDeltaChat(t *testing.T) {
 		{name: "no SMTP: a guess", world: "\n-- zone --\nmx1.example.test. A 192.0.2.1\nsmtp.example.test. A 192.0.2.1\n-- services --\nimaps://mx1.example.test ok\nsubmissions://smtp.example.test ok\n" + get(mainHTTPS, configFile(in)), want: "imap mx1.example.test:993 tls jane@example.test; submission smtp.example.test:465 tls jane@example.test", kinds: []doctor.Kind{doctor.KindGuess}},
 		{name: "an encrypted password is not looked at", world: get(mainHTTPS, strings.ReplaceAll(good, "password-cleartext", "GSSAPI")), want: imapsAndSubmission},
 	})
+}
+
+// TestDeltaChatTries: a document cannot make it connect to hundreds of services.
+func TestDeltaChatTries(t *testing.T) {
+	t.Parallel()
+	var servers []string
+	for i := range 300 {
+		servers = append(servers, server("imap", fmt.Sprint(1000+i), "SSL"))
+	}
+	w := parseWorld(t, mailServers+get(mainHTTPS, configFile(append(servers, server("smtp", "587", "STARTTLS"))...)))
+	r := examine(t, w, "jane@example.test", "delta-chat").Clients[0]
+	tries := 0
+	for _, step := range r.Steps {
+		if strings.HasPrefix(step.Did, "try ") {
+			tries++
+		}
+	}
+	if tries != 11 { // ten for reading, one for sending
+		t.Errorf("%d services were tried, want 11", tries)
+	}
 }

@@ -14,15 +14,15 @@ func TestOutlook(t *testing.T) {
 	on, off, tls, ssl := "<SSL>on</SSL>", "<SSL>off</SSL>", "<Encryption>TLS</Encryption>", "<Encryption>SSL</Encryption>"
 	in := protocol("IMAP", "993", login, spa, on, ssl)
 	out := protocol("SMTP", "587", login, spa, on, tls)
-	both := autodiscover(in, out)
-	answers := func(protocols ...string) string { return post(poxRoot, autodiscover(protocols...)) }
+	both := poxAnswer(in, out)
+	answers := func(protocols ...string) string { return post(poxRoot, poxAnswer(protocols...)) }
 	redirect := func(target string) string { return recorded("GET", poxPlain, "302\nlocation "+target, "") }
 	asks, unencrypted, closed := []doctor.Kind{doctor.KindAsksUser}, []doctor.Kind{doctor.KindPlaintext}, []doctor.Kind{doctor.KindOtherTLS}
 	zoned := func(records string) string {
 		return "\n-- zone --\n" + records + strings.TrimPrefix(mailServers, "\n-- zone --\n")
 	}
 	simulate(t, "outlook", []simulation{
-		{name: "the domain itself", world: post(poxRoot, both) + post(poxHost, autodiscover()), want: imapsAndSubmission, source: poxRoot, avoids: []string{"POST " + poxHost}},
+		{name: "the domain itself", world: post(poxRoot, both) + post(poxHost, poxAnswer()), want: imapsAndSubmission, source: poxRoot, avoids: []string{"POST " + poxHost}},
 		{name: "autodiscover", world: post(poxHost, both), want: imapsAndSubmission, source: poxHost, avoids: []string{"GET " + poxPlain}},
 		{name: "HTML at the domain", world: recorded("POST", poxRoot, "200 text/html", "<p>hello") + post(poxHost, both), want: imapsAndSubmission, source: poxHost},
 		{name: "an error at the domain", world: post(poxRoot, poxError) + post(poxHost, both), want: imapsAndSubmission, source: poxHost},
@@ -54,7 +54,7 @@ func TestOutlook(t *testing.T) {
 		{name: "Auto", world: answers(protocol("IMAP", "993", login, spa, "<Encryption>Auto</Encryption>"), protocol("SMTP", "587", login, spa, "<Encryption>Auto</Encryption>")), want: imapsAndSubmission},
 		{name: "the first of each", world: answers(protocol("POP3", "995", login, spa), in, out, protocol("SMTP", "465", login, spa)), want: "pop3 mx1.example.test:995 tls jane@example.test; submission mx1.example.test:587 starttls jane@example.test"},
 		{name: "2525", world: answers(in, protocol("SMTP", "2525", login, spa, on, tls)), want: strings.Replace(imapsAndSubmission, ":587", ":2525", 1)},
-		{name: "the first account only", world: post(poxRoot, strings.Replace(autodiscover(in), "</Account>", "</Account><Account>"+out+"</Account>", 1)), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
+		{name: "the first account only", world: post(poxRoot, strings.Replace(poxAnswer(in), "</Account>", "</Account><Account>"+out+"</Account>", 1)), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
 		{name: "a server without a name", world: answers(in, strings.ReplaceAll(out, "mx1.example.test", "")), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
 		{name: "signs in the address", address: "a&b@example.test", world: post(poxRoot, both), want: imapsAndSubmission},
 	})

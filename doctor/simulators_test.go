@@ -74,8 +74,8 @@ func protocol(kind, port string, more ...string) string {
 	return fmt.Sprintf("<Protocol><Type>%s</Type><Server>mx1.example.test</Server><Port>%s</Port>%s</Protocol>", kind, port, strings.Join(more, ""))
 }
 
-// autodiscover is an answer of Autodiscover.
-func autodiscover(protocols ...string) string {
+// poxAnswer is an answer of Autodiscover.
+func poxAnswer(protocols ...string) string {
 	return account("<AccountType>email</AccountType><Action>settings</Action>" + strings.Join(protocols, ""))
 }
 

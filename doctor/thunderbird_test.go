@@ -177,13 +177,13 @@ func TestThunderbirdAutodiscover(t *testing.T) {
 	on, off, tls, ssl, none := "<SSL>on</SSL>", "<SSL>off</SSL>", "<Encryption>TLS</Encryption>", "<Encryption>SSL</Encryption>", "<Encryption>None</Encryption>"
 	out := protocol("SMTP", "587", on, tls)
 	in := protocol("IMAP", "993", on, ssl)
-	answers := func(protocols ...string) string { return post(poxHost, autodiscover(protocols...)) }
+	answers := func(protocols ...string) string { return post(poxHost, poxAnswer(protocols...)) }
 	plain := strings.ReplaceAll(imapAndSubmission, "starttls", "none")
 	clear := []doctor.Kind{doctor.KindPlaintext}
 	simulate(t, "thunderbird", []simulation{
 		{name: "url1", world: answers(in, out), want: imapsAndSubmission, source: poxHost},
-		{name: "url2", world: post(poxRoot, autodiscover(in, out)), want: imapsAndSubmission, source: poxRoot},
-		{name: "url3, without encryption", world: post(poxPlain, autodiscover(in, out)), want: imapsAndSubmission, source: poxPlain},
+		{name: "url2", world: post(poxRoot, poxAnswer(in, out)), want: imapsAndSubmission, source: poxRoot},
+		{name: "url3, without encryption", world: post(poxPlain, poxAnswer(in, out)), want: imapsAndSubmission, source: poxPlain},
 		{name: "autoconfig counts more", world: get(knownHTTP, good) + answers(protocol("POP3", "995", on, ssl), out), want: imapsAndSubmission},
 		{name: "401", world: recorded("POST", poxHost, "401 text/plain", "no"), kinds: []doctor.Kind{doctor.KindAsksUser, doctor.KindNothingFound}},
 		{name: "401 but autoconfig", world: recorded("POST", poxHost, "401 text/plain", "no") + get(mainHTTPS, good), want: imapsAndSubmission},
@@ -198,36 +198,36 @@ func TestThunderbirdAutodiscover(t *testing.T) {
 		{name: "only SMTP", world: answers(out), kinds: nothing},
 		{name: "SPA on", world: answers(protocol("IMAP", "993", on, ssl, "<SPA>on</SPA>"), out), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindNoPassword}},
 		{name: "an error", world: post(poxHost, poxError), kinds: nothing},
-		{name: "octet-stream", world: recorded("POST", poxHost, "200 application/octet-stream", autodiscover(in, out)), kinds: nothing},
+		{name: "octet-stream", world: recorded("POST", poxHost, "200 application/octet-stream", poxAnswer(in, out)), kinds: nothing},
 		{name: "a type in lower case", world: answers(strings.ReplaceAll(in, "IMAP", "imap"), out), kinds: nothing},
 		{name: "no port", world: answers(strings.ReplaceAll(in, "<Port>993</Port>", ""), out), kinds: nothing},
 		{name: "empty SSL", world: answers(protocol("IMAP", "993", "<SSL/>"), out), kinds: nothing},
 		{name: "SSL true", world: answers(protocol("IMAP", "993", "<SSL>true</SSL>"), out), kinds: nothing},
 		{name: "SSL yes", world: answers(protocol("IMAP", "993", "<SSL>yes</SSL>"), out), want: imapsAndSubmission},
-		{name: "HTML, and a good answer behind", world: recorded("POST", poxHost, "200 text/html", "<p>hello") + post(poxRoot, autodiscover(in, out)), kinds: nothing},
-		{name: "404, and a good answer behind", world: recorded("POST", poxHost, "404 text/html", "<p>hello") + post(poxRoot, autodiscover(in, out)), want: imapsAndSubmission},
+		{name: "HTML, and a good answer behind", world: recorded("POST", poxHost, "200 text/html", "<p>hello") + post(poxRoot, poxAnswer(in, out)), kinds: nothing},
+		{name: "404, and a good answer behind", world: recorded("POST", poxHost, "404 text/html", "<p>hello") + post(poxRoot, poxAnswer(in, out)), want: imapsAndSubmission},
 		{
-			name: "RedirectAddr", world: post(poxHost, account("<Action>redirectAddr</Action><RedirectAddr>jane@hoster.test</RedirectAddr>")) + post("https://autodiscover.hoster.test/autodiscover/autodiscover.xml", autodiscover(in, out)),
+			name: "RedirectAddr", world: post(poxHost, account("<Action>redirectAddr</Action><RedirectAddr>jane@hoster.test</RedirectAddr>")) + post("https://autodiscover.hoster.test/autodiscover/autodiscover.xml", poxAnswer(in, out)),
 			want: imapsAndSubmission,
 		},
 		{name: "RedirectAddr without end", world: post(poxHost, account("<RedirectAddr>jane@example.test</RedirectAddr>")), kinds: nothing},
 		{name: "Exchange only", world: answers("<Protocol><Type>EXCH</Type><Server>mx1.example.test</Server></Protocol>"), kinds: nothing},
-		{name: "RedirectUrl", world: post(poxHost, account("<Action>redirectUrl</Action><RedirectUrl>https://hoster.test/a.xml</RedirectUrl>")) + post("https://hoster.test/a.xml", autodiscover(in, out)), kinds: nothing},
-		{name: "http 302 to a third party", world: recorded("POST", poxPlain, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + post("https://hoster.test/a.xml", autodiscover(in, out)), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindAsksUser}},
+		{name: "RedirectUrl", world: post(poxHost, account("<Action>redirectUrl</Action><RedirectUrl>https://hoster.test/a.xml</RedirectUrl>")) + post("https://hoster.test/a.xml", poxAnswer(in, out)), kinds: nothing},
+		{name: "http 302 to a third party", world: recorded("POST", poxPlain, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + post("https://hoster.test/a.xml", poxAnswer(in, out)), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindAsksUser}},
 		{name: "http 302 to itself", world: recorded("POST", poxPlain, "302\nlocation "+poxRoot, "") + recorded("GET", poxRoot, "405", "") + recorded("POST", poxRoot, "404", ""), kinds: nothing},
 		{name: "http 302, and autoconfig answers", world: recorded("POST", poxPlain, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + get(mainHTTPS, good), want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindAsksUser}},
-		{name: "http 307 to a third party", world: recorded("POST", poxPlain, "307\nlocation https://hoster.test/a.xml", "") + post("https://hoster.test/a.xml", autodiscover(in, out)), want: imapsAndSubmission},
-		{name: "https 302", world: recorded("POST", poxHost, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + post("https://hoster.test/a.xml", autodiscover(in, out)), want: imapsAndSubmission},
+		{name: "http 307 to a third party", world: recorded("POST", poxPlain, "307\nlocation https://hoster.test/a.xml", "") + post("https://hoster.test/a.xml", poxAnswer(in, out)), want: imapsAndSubmission},
+		{name: "https 302", world: recorded("POST", poxHost, "302\nlocation https://hoster.test/a.xml", "") + recorded("GET", "https://hoster.test/a.xml", "405", "") + post("https://hoster.test/a.xml", poxAnswer(in, out)), want: imapsAndSubmission},
 		{
 			name: "SRV: the lowest weight, whatever the port", world: "\n-- zone --\n_autodiscover._tcp.example.test. SRV 0 5 443 a.example.test.\n_autodiscover._tcp.example.test. SRV 9 1 8443 b.example.test.\n" + strings.TrimPrefix(mailServers, "\n-- zone --\n") +
-				post("https://b.example.test/autodiscover/autodiscover.xml", autodiscover(in, out)), want: imapsAndSubmission,
+				post("https://b.example.test/autodiscover/autodiscover.xml", poxAnswer(in, out)), want: imapsAndSubmission,
 		},
 		{
-			name: "SRV to a third party", world: "\n-- zone --\n_autodiscover._tcp.example.test. SRV 0 1 443 hoster.test.\n" + strings.TrimPrefix(mailServers, "\n-- zone --\n") + post("https://hoster.test/autodiscover/autodiscover.xml", autodiscover(in, out)),
+			name: "SRV to a third party", world: "\n-- zone --\n_autodiscover._tcp.example.test. SRV 0 1 443 hoster.test.\n" + strings.TrimPrefix(mailServers, "\n-- zone --\n") + post("https://hoster.test/autodiscover/autodiscover.xml", poxAnswer(in, out)),
 			want: imapsAndSubmission, kinds: []doctor.Kind{doctor.KindAsksUser},
 		},
 		{name: "an empty LoginName", world: answers(protocol("IMAP", "993", on, ssl, "<LoginName/>"), protocol("SMTP", "587", on, tls, "<LoginName/>")), want: strings.ReplaceAll(imapsAndSubmission, "jane@example.test", "true"), kinds: []doctor.Kind{doctor.KindUsername}},
 		{name: "a LoginName", world: answers(protocol("IMAP", "993", on, ssl, "<LoginName>jane</LoginName>"), protocol("SMTP", "587", on, tls, "<LoginName>jane</LoginName>")), want: strings.ReplaceAll(imapsAndSubmission, "jane@example.test", "jane")},
-		{name: "two accounts: the first", world: post(poxHost, strings.Replace(autodiscover(in), "</Account>", "</Account><Account>"+out+"</Account>", 1)), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
+		{name: "two accounts: the first", world: post(poxHost, strings.Replace(poxAnswer(in), "</Account>", "</Account><Account>"+out+"</Account>", 1)), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
 	})
 }

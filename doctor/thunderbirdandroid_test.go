@@ -55,6 +55,6 @@ func TestThunderbirdAndroid(t *testing.T) {
 		{name: "a composite user name", world: get(mainHTTPS, strings.ReplaceAll(good, "%EMAILADDRESS%", "%EMAILLOCALPART%.%EMAILDOMAIN%")), want: strings.ReplaceAll(imapsAndSubmission, "jane@example.test", "jane.example.test")},
 		{name: "a placeholder for the domain", world: get(mainHTTPS, strings.ReplaceAll(good, "<domain>example.test", "<domain>%EMAILDOMAIN%")), want: imapsAndSubmission},
 		{name: "2525", world: get(mainHTTPS, configFile(in, server("smtp", "2525", "STARTTLS"))), want: strings.Replace(imapsAndSubmission, ":587", ":2525", 1)},
-		{name: "no Autodiscover, no SRV", world: post(poxHost, autodiscover(protocol("IMAP", "993"), protocol("SMTP", "587"))), kinds: nothing, avoids: []string{"POST " + poxHost}},
+		{name: "no Autodiscover, no SRV", world: post(poxHost, poxAnswer(protocol("IMAP", "993"), protocol("SMTP", "587"))), kinds: nothing, avoids: []string{"POST " + poxHost}},
 	})
 }
