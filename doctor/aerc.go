@@ -80,6 +80,7 @@ func (v *visit) aercSRV() []Setting {
 	}
 	if smtp == nil {
 		v.note("decide", "it looks no further, although there is no server for sending: it does not know _submissions", 0)
+		v.find(finding(KindNothingFound, "aerc takes SRV records before any document, does not know _submissions, and so finds no server for sending", "publish _submission where port 587 is open"))
 		return found
 	}
 	return v.aercRecord(found, settings.RoleSubmission, smtp, source, security)

@@ -207,7 +207,9 @@ func (f format) says(o *offer) bool {
 	switch f {
 	case formatPACC:
 		return ok && o.security == SecurityTLS && service.OnDefaultPort()
-	case formatAutodiscover, formatSRV:
+	case formatAutodiscover: // SnappyMail takes every IMAP port but 993 for STARTTLS
+		return ok && (o.security == SecurityTLS && o.role != settings.RoleIMAP || service.OnDefaultPort())
+	case formatSRV:
 		return ok && (o.security == SecurityTLS || service.OnDefaultPort())
 	default:
 		return true

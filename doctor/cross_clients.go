@@ -13,6 +13,9 @@ import (
 func (c *court) excuse() {
 	for i := range c.reports {
 		r := &c.reports[i]
+		if r.Verdict == Unknown {
+			continue
+		}
 		if c.onlyPOP3(*r) {
 			r.Findings = slices.DeleteFunc(r.Findings, follows)
 			f := finding(KindNothingFound, "only POP3 is offered, which this client does not speak, or does not look for", "offer IMAP too, if you can")
@@ -26,6 +29,7 @@ func (c *court) excuse() {
 			case !follows(*f) || f.Kind == KindRejected || rejects:
 			case c.complete(*r):
 				f.Weight, f.Remedy = Note, "nothing: all is published that "+r.Title+" can be told; its users type the rest"
+				f.Detail += c.unsayable(*r)
 			case f.Weight == Fault && people(r.Title) == "few":
 				f.Weight = Warning // too few to call the domain broken
 			}
@@ -48,8 +52,7 @@ func (c *court) complete(r ClientReport) bool {
 	}
 	asked := asksFor(r)
 	for _, f := range asked.documents {
-		sayable := slices.DeleteFunc(slices.Clone(working), func(o offer) bool { return !f.says(&o) })
-		if has(sayable, settings.RoleSubmission) && has(sayable, settings.RoleIMAP, settings.RolePOP3) && !c.served(f, asked.urls) {
+		if f.saysEnough(working) && !c.served(f, asked.urls) {
 			return false
 		}
 	}
@@ -62,6 +65,20 @@ func (c *court) complete(r ClientReport) bool {
 		}
 	}
 	return true
+}
+
+// saysEnough tells whether a format can say a way in and a way out.
+func (f format) saysEnough(working []offer) bool {
+	sayable := slices.DeleteFunc(slices.Clone(working), func(o offer) bool { return !f.says(&o) })
+	return has(sayable, settings.RoleSubmission) && has(sayable, settings.RoleIMAP, settings.RolePOP3)
+}
+
+// unsayable says why a client that reads nothing but Autodiscover can be told nothing.
+func (c *court) unsayable(r ClientReport) string {
+	if asked := asksFor(r).documents; len(asked) == 1 && !asked[0].saysEnough(c.working()) {
+		return "; " + string(asked[0]) + " cannot say the ports that work"
+	}
+	return ""
 }
 
 // served tells whether one of the URLs that a client asked has a document of the format
