@@ -16,7 +16,7 @@ var kdeServer = regexp.MustCompile(
 // several servers are told it takes the first here, and mailconfd tells one of a kind.
 func askKDE(t *testing.T, w *world, address string) account {
 	t.Helper()
-	_, told := runClient(t, w, "dbus-run-session", "--", "ispdb", "--email", address)
+	told, _ := runClient(t, w, "sh", "kde.sh", address)
 	found := map[string]account{}
 	role := ""
 	for _, match := range kdeServer.FindAllStringSubmatch(told, -1) {

@@ -16,7 +16,7 @@ import (
 
 // clientScripts work the clients that have no command line; each says how it is called.
 //
-//go:embed clients/*.py clients/evolution.c
+//go:embed clients/*.py clients/evolution.c clients/kde.sh
 var clientScripts embed.FS
 
 // clientEndsWithin is how long a client may take for one address. None needs more than two seconds here.
