@@ -115,27 +115,24 @@ func TestDoctorAmongHostileServers(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `<incomingServer type="imap"><hostname>h%d.example.test</hostname><port>993</port><socketType>SSL</socketType></incomingServer>`, i)
 			}
 		},
-		"10 GB": func(w http.ResponseWriter, r *http.Request) {
+		"10 GB": func(w http.ResponseWriter, _ *http.Request) {
 			xml(w)
 			w.Header().Set("Content-Length", "10000000000")
-			for r.Context().Err() == nil {
+			for {
 				if _, err := w.Write(stuffing); err != nil {
 					return
 				}
 			}
 		},
-		"drip": func(w http.ResponseWriter, r *http.Request) {
+		"drip": func(w http.ResponseWriter, _ *http.Request) {
 			xml(w)
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
 			for {
-				_, _ = io.WriteString(w, " ")
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-r.Context().Done():
+				if _, err := io.WriteString(w, " "); err != nil || http.NewResponseController(w).Flush() != nil {
 					return
-				case <-tick.C:
 				}
+				<-tick.C
 			}
 		},
 	} {
