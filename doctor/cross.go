@@ -68,14 +68,23 @@ func (c *court) readers(sources ...string) []string {
 	})
 }
 
-// misreaders returns those that read an offer otherwise than it was meant.
-func (c *court) misreaders(o offer, urls ...string) []string {
+// believers returns those that would set up an offer as it stands, and misreaders those
+// that read it otherwise.
+func (c *court) believers(o offer) []string {
 	return c.those(func(r ClientReport) bool {
-		return slices.ContainsFunc(r.Settings, func(s Setting) bool {
-			return slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(s.Source) }) &&
-				s.Role == o.role && s.Host == o.host && s.Port == o.port && s.Security != o.security
-		})
+		return slices.ContainsFunc(r.Settings, func(s Setting) bool { return o.led(s) && s.Security == o.security })
 	})
+}
+
+func (c *court) misreaders(o offer) []string {
+	return c.those(func(r ClientReport) bool {
+		return slices.ContainsFunc(r.Settings, func(s Setting) bool { return o.led(s) && s.Security != o.security })
+	})
+}
+
+// led tells whether a client has a setting from an offer, however it read it.
+func (o offer) led(s Setting) bool {
+	return bare(o.source) == bare(s.Source) && s.place() == o.place()
 }
 
 // askers returns the clients that asked a URL, whatever they made of the answer.

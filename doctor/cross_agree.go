@@ -83,20 +83,14 @@ func (c *court) agreement() {
 
 // contradictions finds one port that is said to encrypt in two ways.
 func (c *court) contradictions() {
-	type place struct {
-		role settings.Role
-		host string
-		port uint16
-	}
-	said := map[place]offer{}
+	said := map[string]offer{}
 	for _, o := range c.offers() {
 		if o.security == "" || o.security == SecurityAuto || o.host == "" {
 			continue
 		}
-		p := place{o.role, o.host, o.port}
-		before, known := said[p]
+		before, known := said[o.place()]
 		if !known {
-			said[p] = o
+			said[o.place()] = o
 			continue
 		}
 		if before.security == o.security || on465(o) {
@@ -110,11 +104,11 @@ func (c *court) contradictions() {
 		if truth != "" {
 			remedy = "correct " + bare(wrong.source) + ": " + c.statement(wrong, truth)
 		}
-		f := finding(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy).of(fmt.Sprint(p))
+		f := finding(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy).of(o.place())
 		if s, ok := wrong.service(); ok && truth != "" {
 			f.explains = []string{s.String()}
 		}
-		c.add(f, c.readers(wrong.source)...)
+		c.add(f, c.believers(wrong)...)
 	}
 }
 

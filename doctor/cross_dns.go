@@ -21,11 +21,11 @@ func (c *court) records() {
 		case on465(o):
 			f := finding(KindSubmission465, where, fmt.Sprintf("_submissions._tcp.%s. SRV %d 1 465 %s.", domain, o.priority, o.host))
 			f.explains = []string{service.String()}
-			c.add(f, c.readers(o.source)...)
+			c.add(f, c.believers(o)...)
 		case o.role == settings.RoleSubmission && o.port == 25:
 			c.find(KindPort25, where, "", c.readers(o.source)...)
 		case o.security == SecuritySTARTTLS && ok && !service.OnDefaultPort():
-			c.find(KindSRVPort, where, "", c.misreaders(o, o.source)...)
+			c.find(KindSRVPort, where, "", c.misreaders(o)...)
 		}
 		if o.security == SecuritySTARTTLS {
 			c.missingImplicit(o)
@@ -144,8 +144,10 @@ func (c *court) relations() []string {
 			continue
 		}
 		known = append(known, registrable(o.host))
-		for _, r := range c.lookUp(urlHost(o.source), TypeCNAME).Records {
-			known = append(known, registrable(r.Host))
+		if publisher := urlHost(o.source); publisher != "" {
+			for _, r := range c.lookUp(publisher, TypeCNAME).Records {
+				known = append(known, registrable(r.Host))
+			}
 		}
 	}
 	return known

@@ -167,7 +167,7 @@ func (c *court) named(titles ...string) []string {
 func (c *court) inside() {
 	var where []string
 	for _, f := range c.files {
-		if host := urlHost(f.page.Request.URL); f.page.Private && f.page.Status != 0 && !slices.Contains(where, host) {
+		if host := urlHost(f.page.Request.URL); host != "" && f.page.Private && f.page.Status != 0 && !slices.Contains(where, host) {
 			where = append(where, host)
 		}
 	}

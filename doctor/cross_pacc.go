@@ -27,8 +27,9 @@ func (c *court) pacc() {
 	}
 }
 
-// paccDigest returns the digest of a TXT record "v=UAAC1; a=sha256; d=…". The record may
-// not begin with white space, each tag stands once, and unknown tags count for nothing.
+// paccDigest returns the digest of a TXT record "v=UAAC1; a=sha256; d=…"
+// (draft-ietf-mailmaint-pacc-03 section 5.2.2.2). The record may not begin with white
+// space, each of these tags stands once, and unknown tags count for nothing.
 func paccDigest(text string) (digest [sha256.Size]byte, ok bool) {
 	if text != strings.TrimLeft(text, " \t") {
 		return digest, false
@@ -37,7 +38,7 @@ func paccDigest(text string) (digest [sha256.Size]byte, ok bool) {
 	for part := range strings.SplitSeq(text, ";") {
 		name, value, _ := strings.Cut(part, "=")
 		name = strings.TrimSpace(name)
-		if _, again := tags[name]; again && name != "" {
+		if _, again := tags[name]; again && (name == "v" || name == "a" || name == "d") {
 			return digest, false
 		}
 		tags[name] = strings.TrimSpace(value)

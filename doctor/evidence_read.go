@@ -194,12 +194,15 @@ func portOf(text string) uint16 {
 // maxShown is how many characters of a stranger's text a finding quotes.
 const maxShown = 80
 
-// shown makes a stranger's text fit to print.
-func shown(text string) string {
+// shown makes a stranger's text fit to quote.
+func shown(text string) string { return printable(text, maxShown) }
+
+// printable cuts a text and marks what cannot be printed.
+func printable(text string, limit int) string {
 	var b strings.Builder
 	n := 0
 	for _, r := range text {
-		if n++; n > maxShown {
+		if n++; n > limit {
 			return b.String() + "…"
 		}
 		if !unicode.IsPrint(r) {

@@ -25,8 +25,21 @@ func (f Finding) of(about string) Finding {
 	return f
 }
 
-// ofDomain is what stands for the domain in a remedy of the table.
-var ofDomain = regexp.MustCompile(`\bDOMAIN\b`)
+var (
+	// ofDomain is what stands for the domain in a remedy of the table.
+	ofDomain = regexp.MustCompile(`\bDOMAIN\b`)
+	// query is what URLs carry besides the document's place: the address.
+	query = regexp.MustCompile(`\?emailaddress=[^\s,;]*`)
+)
+
+// maxDetail is how long a detail or a remedy can be, in characters: a few lines.
+const maxDetail = 1000
+
+// tidy makes a finding fit for a report, whatever a stranger's text in it.
+func (f *Finding) tidy(domain string) {
+	f.Detail = printable(query.ReplaceAllString(f.Detail, ""), maxDetail)
+	f.Remedy = printable(ofDomain.ReplaceAllString(f.Remedy, domain), maxDetail)
+}
 
 // conclude puts the findings of the clients and of the cross-examination together, and
 // the verdicts after them.
@@ -38,7 +51,7 @@ func (r *Report) conclude(crossed []Finding) {
 		for j := range c.Findings {
 			f := &c.Findings[j]
 			f.Affected, f.People = []string{c.Title}, people(c.Title)
-			f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
+			f.tidy(domain)
 			if f.Kind == KindNothingFound && rejected || explained(*f, crossed) {
 				continue // it follows from another finding, and is the client's own story
 			}
@@ -58,7 +71,7 @@ func (r *Report) conclude(crossed []Finding) {
 			continue
 		}
 		f.People = people(f.Affected...)
-		f.Remedy = ofDomain.ReplaceAllString(f.Remedy, domain)
+		f.tidy(domain)
 		r.Findings = merge(r.Findings, f)
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mailconfd/autoconfig"
-	autodiscoverxml "mailconfd/autodiscover"
+	"mailconfd/autodiscover"
 	"mailconfd/doctor"
 	"mailconfd/settings"
 	"mailconfd/settings/settingstest"
@@ -56,7 +56,7 @@ func offering(pairs ...any) []string {
 type deployment struct {
 	*world
 	config  autoconfig.Document
-	pox     *autodiscoverxml.Document // nil: Autodiscover cannot say what works
+	pox     *autodiscover.Document // nil: Autodiscover cannot say what works
 	servers []settings.Service
 }
 
@@ -75,7 +75,7 @@ func deploy(t *testing.T, l layout) *deployment {
 	if d.config, err = autoconfig.Compile(result.Verified); err != nil {
 		t.Fatal(err)
 	}
-	if pox, err := autodiscoverxml.Compile(result.Verified); err == nil {
+	if pox, err := autodiscover.Compile(result.Verified); err == nil {
 		d.pox = &pox
 	}
 	set, err := srvrecords.Compile(result, "example.test", srvrecords.Options{ConfigHost: "config.example.test"})
