@@ -70,7 +70,7 @@ func missing(v settings.Verified) outcome {
 	switch {
 	case slices.ContainsFunc(needed, v.Undecided):
 		return undecided
-	case v.Empty():
+	case !slices.ContainsFunc(needed, func(r settings.Role) bool { return len(v.Services(r)) > 0 }):
 		return unverified
 	default:
 		return unpublished
