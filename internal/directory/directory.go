@@ -79,16 +79,21 @@ func (d *Directory) Find(ctx context.Context, readings ...string) (provider, dom
 		return "", "", nil
 	}
 	domain = readings[len(readings)-1]
-	best, err := d.lookup.Best(ctx, domain)
+	best, err := d.lookup.Best(ctx, domain, func(hosts []string) bool { return d.byMX(hosts, domain) != "" })
 	if err != nil {
 		return "", "", err
 	}
+	return d.byMX(best, domain), domain, nil
+}
+
+// byMX returns the provider of a domain with these best MX hosts.
+func (d *Directory) byMX(best []string, domain string) string {
 	for _, host := range best {
 		if rule, ok := d.mx[host]; ok && !slices.Contains(rule.except, domain) {
-			return rule.provider, domain, nil
+			return rule.provider
 		}
 	}
-	return "", "", nil
+	return ""
 }
 
 // wildcard returns the provider of the nearest wildcard above a name.

@@ -53,12 +53,16 @@ var rules = []directory.Rule{
 	{MX: []string{"mx.other.example"}, Provider: "other"},
 }
 
+// hosted is how a directory would judge.
+func hosted(hosts []string) bool { return slices.Contains(hosts, "mx.hoster.example") }
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	z := &zone{mx: map[string][]string{
 		"moved.example": {"mx.hoster.example"}, "second.example": {"mx.elsewhere.example", "mx2.hoster.example"},
 		"elsewhere.example": {"mx.elsewhere.example"}, "not.example": {"mx.hoster.example"}, "broken.example": {},
 		"example.org": {"mx.other.example"}, "autoconfig.moved.example": {"mx.other.example"},
+		"schokokeks.org": {"mx.hoster.example"}, "co.uk": {"mx.hoster.example"},
 	}}
 	d := directory.New(slices.Values(rules), directory.NewMXCache(z))
 	for _, tt := range []struct {
@@ -86,6 +90,7 @@ func TestFind(t *testing.T) {
 		{readings: []string{"nowhere.example"}},
 		{readings: []string{"broken.example"}, fails: true},
 		{readings: []string{"co.uk"}},
+		{readings: []string{"schokokeks.org"}, provider: "hosting", domain: "schokokeks.org"}, // in the private part of the Public Suffix List
 		{readings: nil},
 	} {
 		provider, domain, err := d.Find(t.Context(), tt.readings...)
@@ -113,7 +118,7 @@ func TestMXIsRemembered(t *testing.T) {
 			t.Helper()
 			<-time.After(after)
 			before := z.count()
-			c.Best(t.Context(), domain)
+			c.Best(t.Context(), domain, hosted)
 			if got := z.count() - before; got != want {
 				t.Errorf("%s after %s: %d look-ups, want %d", domain, after, got, want)
 			}
@@ -138,7 +143,7 @@ func TestMXLookUpsAreCoalescedAndShort(t *testing.T) {
 		start := time.Now()
 		for range 100 {
 			wg.Go(func() {
-				if _, err := c.Best(t.Context(), "slow.example"); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := c.Best(t.Context(), "slow.example", hosted); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want the deadline", err)
 				}
 			})
@@ -156,10 +161,10 @@ func TestMXCallerThatGoesAwayIsNotWaitedFor(t *testing.T) {
 		c := directory.NewMXCache(&zone{takes: time.Second, mx: map[string][]string{"moved.example": {"mx.hoster.example"}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := c.Best(ctx, "moved.example"); !errors.Is(err, context.Canceled) {
+		if _, err := c.Best(ctx, "moved.example", hosted); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		if hosts, err := c.Best(t.Context(), "moved.example"); err != nil || len(hosts) != 1 {
+		if hosts, err := c.Best(t.Context(), "moved.example", hosted); err != nil || len(hosts) != 1 {
 			t.Errorf("the look-up was cut short for the next caller: %v, %v", hosts, err)
 		}
 	})
@@ -172,7 +177,7 @@ func TestMXLookUpsAreBounded(t *testing.T) {
 		c := directory.NewMXCache(z)
 		busy := 0
 		for i := range 1000 {
-			if _, err := c.Best(t.Context(), fmt.Sprintf("d%d.example", i)); errors.Is(err, directory.ErrBusy) {
+			if _, err := c.Best(t.Context(), fmt.Sprintf("d%d.example", i), hosted); errors.Is(err, directory.ErrBusy) {
 				busy++
 			}
 		}
@@ -180,8 +185,61 @@ func TestMXLookUpsAreBounded(t *testing.T) {
 			t.Errorf("%d look-ups and %d refusals of 1000 at once, want 200 and 800", z.count(), busy)
 		}
 		<-time.After(time.Second)
-		if _, err := c.Best(t.Context(), "later.example"); err != nil {
+		if _, err := c.Best(t.Context(), "later.example", hosted); err != nil {
 			t.Errorf("a second later: %v", err)
+		}
+	})
+}
+
+func TestStrangersCannotPushOutWhatIsOurs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{mx: map[string][]string{"moved.example": {"mx.hoster.example"}}}
+		c := directory.NewMXCache(z)
+		ask := func() ([]string, error) { return c.Best(t.Context(), "moved.example", hosted) }
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		flood := func(n int) {
+			for i := range n {
+				_, _ = c.Best(t.Context(), fmt.Sprintf("d%d-%d.example", n, i), hosted)
+			}
+		}
+		for range 1100 { // 55,000 names at the highest rate that is let through
+			flood(50)
+			<-time.After(time.Second)
+		}
+		before := z.count()
+		if hosts, err := ask(); err != nil || !hosted(hosts) || z.count() != before {
+			t.Errorf("after a flood of names: %v, %v, %d look-ups", hosts, err, z.count()-before)
+		}
+		<-time.After(time.Hour)
+		flood(300)
+		if hosts, err := ask(); err != nil || !hosted(hosts) {
+			t.Errorf("expired in the middle of a flood: %v, %v", hosts, err)
+		}
+	})
+}
+
+func TestMXOutageServesWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{mx: map[string][]string{"moved.example": {"mx.hoster.example"}}}
+		c := directory.NewMXCache(z)
+		ask := func() ([]string, error) { return c.Best(t.Context(), "moved.example", hosted) }
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		z.mu.Lock()
+		z.mx["moved.example"] = nil // SERVFAIL
+		z.mu.Unlock()
+		<-time.After(23 * time.Hour)
+		if hosts, err := ask(); err != nil || !hosted(hosts) {
+			t.Errorf("in an outage of DNS: %v, %v", hosts, err)
+		}
+		<-time.After(2 * time.Hour)
+		if _, err := ask(); err == nil {
+			t.Error("still known after a day without an answer")
 		}
 	})
 }
