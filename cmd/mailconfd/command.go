@@ -36,10 +36,14 @@ const (
 
 // run is the whole program, so that tests can run it too.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &output{Writer: stdout}
+	a := &app{environ: environ, stdin: stdin, stdout: out, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, errFaults)) {
+		err = out.err
+	}
 	switch {
 	case err == nil:
 		return exitWell
@@ -51,6 +55,22 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		fmt.Fprintln(stderr, "mailconfd: "+err.Error())
 	}
 	return exitCannot
+}
+
+// output is where results go. It keeps the first error of writing, so that a full disk
+// is never taken for success.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write is io.Writer's.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("results cannot be written: %w", err)
+	}
+	return n, err
 }
 
 func (a *app) command() *cobra.Command {

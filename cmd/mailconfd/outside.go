@@ -87,6 +87,25 @@ func (a *app) look(ctx context.Context, w world, services []settings.Service) ([
 	return all, nil
 }
 
+// blind returns an error if nothing was seen of any service, because our own network,
+// proxy or resolver does not work.
+func blind(seen []settings.Observation) error {
+	var first *settings.Failure
+	for _, o := range seen {
+		v := o.Verdict()
+		if v.Verified || v.Failure.Kind != settings.FailureLocal {
+			return nil
+		}
+		if first == nil {
+			first = v.Failure
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return fmt.Errorf("nothing could be looked at from here: %s; %s", first.Detail, first.Kind.Text().Remedy)
+}
+
 // verify decides, from one look at a provider, what may be published now.
 func verify(p settings.Provider, seen []settings.Observation, policy settings.Policy) settings.Result {
 	histories := map[settings.Service]settings.History{}
@@ -135,6 +154,9 @@ func (v *view) of(ctx context.Context, domain string) (settings.Result, error) {
 	if _, known := v.results[name]; !known {
 		seen, err := v.app.look(ctx, v.world, v.cfg.Providers[i].Candidates())
 		if err != nil {
+			return settings.Result{}, err
+		}
+		if err := blind(seen); err != nil {
 			return settings.Result{}, err
 		}
 		v.results[name] = verify(v.cfg.Providers[i], seen, v.cfg.Policy)

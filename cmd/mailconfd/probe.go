@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ or POP3).`,
 			} else {
 				report.table(a.screenOf(a.stdout), cfg.Policy, trace)
 			}
-			return errors.Join(err, targets.faults(seen))
+			return cmp.Or(err, blind(seen), targets.faults(seen))
 		},
 	}
 	lookOutside(c, &timeout)
@@ -77,7 +78,8 @@ type target struct {
 
 type targets []target
 
-// targetsOf reads the arguments; without any, the providers' services are named.
+// targetsOf reads the arguments. Without any, each provider of the configuration is one
+// target: not every candidate of its hosts has to work.
 func targetsOf(args []string, providers []settings.Provider) (targets, error) {
 	var all targets
 	for _, arg := range args {

@@ -28,6 +28,9 @@ const defaultWidth = 100
 // screenOf looks at where output goes. NO_COLOR switches colour off (no-color.org).
 func (a *app) screenOf(w io.Writer) screen {
 	s := screen{Writer: w, width: defaultWidth}
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		s.terminal = true
 		s.colour = a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"

@@ -57,6 +57,7 @@ type result struct {
 	outcome outcome
 	detail  string // malformed: what was wrong, in one line; moved: where to
 	domain  string // the domain that decided, "" where none did
+	early   bool   // the document may be better in a few seconds
 }
 
 // text says the outcome to a person.

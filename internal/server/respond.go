@@ -18,7 +18,7 @@ const (
 )
 
 // sayDocument sends a document, or says that the client has it already.
-func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document, a settings.Address) outcome {
+func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document, a settings.Address, early bool) outcome {
 	buffer := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buffer)
 	body := d.Append((*buffer)[:0], a)
@@ -29,7 +29,7 @@ func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document,
 	if r.Method == http.MethodPost {
 		h.Set("Cache-Control", "no-store") // it is made for one user
 	} else {
-		h.Set("Cache-Control", s.cacheControl)
+		h.Set("Cache-Control", s.keep(early))
 		if matches(r.Header["If-None-Match"], tag) {
 			w.WriteHeader(http.StatusNotModified)
 			return unchanged
@@ -37,6 +37,14 @@ func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document,
 	}
 	send(w, r, http.StatusOK, xmlType, body)
 	return published
+}
+
+// keep says how long a document may be kept.
+func (s *Server) keep(early bool) string {
+	if early {
+		return "public, max-age=5"
+	}
+	return *s.cacheControl.Load()
 }
 
 // sayNo sends any other outcome, with a body for a person; a POST to Autodiscover gets
