@@ -51,6 +51,29 @@ func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Pro
 	return internet, probe.New(options)
 }
 
+// An address that never answers, as a host's IPv6 address often is, must not hold back
+// what is known of the service.
+func TestOneSilentAddressDoesNotHoldBackTheOther(t *testing.T) {
+	t.Parallel()
+	internet, prober := atLab(t, func(o *probe.Options) {
+		o.Timeouts = probe.Timeouts{Others: 100 * time.Millisecond}
+	})
+	s := settings.Service{Scheme: settings.SchemeIMAPS, Host: lab.Host, Port: 993}
+	ips := internet.Lookup(lab.Host)
+	if err := internet.BreakAt(ips[1], s, lab.Fault{Kind: settings.FailureTimeout}); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	o := prober.Probe(t.Context(), s)
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("took %s, as long as the silent address would", took)
+	}
+	v := o.Verdict()
+	if !v.Verified || len(v.Warnings) != 1 || v.Warnings[0].Kind != settings.WarnAddressFailed || !strings.Contains(v.Warnings[0].Detail, "timeout: no result 100ms after another") {
+		t.Errorf("got %+v, want verified with a warning", v)
+	}
+}
+
 func TestHealthyLab(t *testing.T) {
 	t.Parallel()
 	_, prober := atLab(t, func(o *probe.Options) { o.Timeouts = probe.Timeouts{} })
