@@ -119,11 +119,13 @@ func check(room, imported string) string {
 	if ours, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(allowed, ours) {
 		return room + " may not import " + ours
 	}
-	for library, at := range homes {
-		inside := strings.Contains(library, ".") && strings.HasPrefix(imported, library+"/") // of a module
-		if (imported == library || inside) && !slices.Contains(at, room) {
-			return room + " may not import " + imported + "; it has its home in " + strings.Join(at, ", ")
-		}
+	// The longest entry that covers the import decides: log/slog is not log.
+	library := imported
+	for homes[library] == nil && library != "." {
+		library = path.Dir(library)
+	}
+	if at, listed := homes[library]; listed && !slices.Contains(at, room) {
+		return room + " may not import " + imported + "; it has its home in " + strings.Join(at, ", ")
 	}
 	return ""
 }
@@ -135,6 +137,8 @@ func TestCheckComplains(t *testing.T) {
 		{"settings", "mailconfd/probe"},
 		{"autoconfig", "mailconfd/autodiscover"},
 		{"autoconfig", "net/http"},
+		{"autoconfig", "net/http/httputil"},
+		{"settings", "log"},
 		{"internal/server", "mailconfd/probe"},
 		{"cmd/mailconfd", "github.com/labstack/echo/v4"},
 		{"probe", "github.com/miekg/dns"},
