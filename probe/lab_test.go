@@ -74,6 +74,22 @@ func TestOneSilentAddressDoesNotHoldBackTheOther(t *testing.T) {
 	}
 }
 
+// Nothing that is seen through a proxy proves a port closed.
+func TestProxiedIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, proxied := range []bool{false, true} {
+		internet, prober := atLab(t, func(o *probe.Options) { o.Proxied = proxied })
+		s := settings.Service{Scheme: settings.SchemePOP3, Host: lab.Host, Port: 110}
+		if err := internet.Break(s, settings.FailureRefused); err != nil {
+			t.Fatal(err)
+		}
+		o := prober.Probe(t.Context(), s)
+		if v := o.Verdict(); v.Failure == nil || v.Failure.Kind != settings.FailureRefused || o.Closed() == proxied {
+			t.Errorf("proxied %v: %v, closed %v", proxied, v.Failure, o.Closed())
+		}
+	}
+}
+
 func TestHealthyLab(t *testing.T) {
 	t.Parallel()
 	_, prober := atLab(t, func(o *probe.Options) { o.Timeouts = probe.Timeouts{} })

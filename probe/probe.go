@@ -214,7 +214,7 @@ func (p *Prober) visitAll(ctx context.Context, visits []*visit) {
 
 // probe looks at the service at each of the addresses.
 func (p *Prober) probe(ctx context.Context, s settings.Service, addresses func() found) settings.Observation {
-	o := settings.Observation{Service: s, Vantage: p.options.Vantage}
+	o := settings.Observation{Service: s, Vantage: p.options.Vantage, Proxied: p.options.Proxied}
 	if s.Role() == "" {
 		o.Failure = &settings.Failure{Kind: settings.FailureLocal, Detail: "a kind of service that is not known: " + printable(s.String(), maxDetail)}
 		o.At = p.options.Now()
