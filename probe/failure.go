@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"mailconfd/settings"
 )
@@ -61,7 +62,7 @@ var errNoRoute = errors.New("no route")
 
 // connectFailure says what a failed connection means. The system's and a SOCKS5 proxy's
 // reasons look alike here.
-func connectFailure(ctx context.Context, address string, patience fmt.Stringer, err error) error {
+func connectFailure(ctx context.Context, address string, patience time.Duration, err error) error {
 	doing := "connect " + address
 	if err := stopped(ctx, doing); err != nil {
 		return err
@@ -78,7 +79,7 @@ func connectFailure(ctx context.Context, address string, patience fmt.Stringer, 
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return errors.Join(fail(settings.FailureUnreachable, "%s", reason), errNoRoute)
 	case isTimeout(err):
-		return fail(settings.FailureTimeout, "%s: no answer within %s", doing, patience)
+		return fail(settings.FailureTimeout, "%s: no answer within %s", doing, inWords(patience))
 	case errors.Is(err, syscall.ECONNRESET):
 		return fail(settings.FailureReset, "%s", reason)
 	}
@@ -138,4 +139,12 @@ func judgeRoutes(visits []*visit) {
 			v.result.Failure.Kind = settings.FailureLocal
 		}
 	}
+}
+
+// inWords rounds a wait as a person would: nobody set 2.999 s.
+func inWords(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
 }

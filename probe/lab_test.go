@@ -41,8 +41,8 @@ func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Pro
 		Roots:    internet.CA().Pool(),
 		HELO:     "client.example.test",
 		Timeouts: probe.Timeouts{
-			Connect: 500 * time.Millisecond, Greeting: 3 * time.Second, Silence: 500 * time.Millisecond,
-			Handshake: 3 * time.Second, Dialogue: 20 * time.Second,
+			Connect: 2 * time.Second, Greeting: 4 * time.Second, Silence: 500 * time.Millisecond,
+			Handshake: 5 * time.Second, Dialogue: 20 * time.Second,
 		},
 	}
 	if change != nil {

@@ -60,7 +60,7 @@ func (v *visit) run(ctx context.Context) {
 // that the server cannot stand.
 func (v *visit) look(ctx context.Context) {
 	seen := v.talk(ctx, false)
-	if seen.intolerant {
+	if seen.intolerant && time.Until(v.end) > 0 {
 		v.log.note("once more, as an older TLS client: classical key exchange, RSA, a small first packet")
 		if again := v.talk(ctx, true); again.tls != nil {
 			again.warnings = append(again.warnings, settings.Warning{
@@ -101,7 +101,7 @@ func (v *visit) close() {
 
 // talk has one conversation with the server.
 func (v *visit) talk(ctx context.Context, legacy bool) seen {
-	conn, err := v.connect(ctx, v.prober.options.Timeouts.Connect)
+	conn, err := v.connect(ctx, min(v.prober.options.Timeouts.Connect, time.Until(v.end).Round(time.Millisecond)))
 	if err != nil {
 		return seen{err: err, took: time.Since(v.started)}
 	}
@@ -156,8 +156,22 @@ func (p *Prober) helo(local net.Addr) string {
 	if at, err := netip.ParseAddrPort(fmt.Sprint(local)); err == nil {
 		ip = at.Addr().Unmap().WithZone("")
 	}
+	if ip.IsLoopback() && p.options.Proxied { // our end of the way to the proxy is no address of ours elsewhere
+		ip = outward(interfaceAddresses(), ip)
+	}
 	if ip.Is6() {
 		return "[IPv6:" + ip.String() + "]"
 	}
 	return "[" + ip.String() + "]"
+}
+
+// outward returns the first address by which others could know this machine, or the one
+// given.
+func outward(own []netip.Addr, otherwise netip.Addr) netip.Addr {
+	for _, ip := range own {
+		if ip = ip.Unmap(); ip.IsGlobalUnicast() {
+			return ip.WithZone("")
+		}
+	}
+	return otherwise
 }

@@ -81,7 +81,7 @@ func (a *app) command() *cobra.Command {
 answers Thunderbird autoconfig and Outlook Autodiscover, and prints the SRV
 records that say the same. "mailconfd demo" shows all of it on this machine,
 with no set-up.`,
-		Args:                       cobra.NoArgs,
+		Args:                       a.noCommand,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -101,6 +101,18 @@ with no set-up.`,
 	root.AddCommand(a.serve(), a.probe(), a.render(), a.records(), a.configuration(), a.demo(), a.version())
 	root.InitDefaultCompletionCmd()
 	return root
+}
+
+// noCommand refuses a word that is no command, with the nearest that is.
+func (a *app) noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s; mailconfd --help lists them all", args[0], hint)
 }
 
 // setUpLog makes the log of the flags.

@@ -103,7 +103,7 @@ func blind(seen []settings.Observation) error {
 	if first == nil {
 		return nil
 	}
-	return fmt.Errorf("nothing could be looked at from here: %s; %s", first.Detail, first.Kind.Text().Remedy)
+	return fmt.Errorf("nothing could be looked at from here: %s; %s (--resolver, --via and their variables say how)", first.Detail, first.Kind.Text().Remedy)
 }
 
 // verify decides, from one look at a provider, what may be published now.

@@ -127,16 +127,21 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	}
 	var err error
 	if cfg.TLS.Mode == config.TLSFiles {
-		var pairs []server.KeyPair
-		for _, c := range cfg.TLS.Certificates {
-			pairs = append(pairs, server.KeyPair(c))
-		}
-		if options.Certificates, err = server.LoadCertificates(log, time.Now, pairs...); err != nil {
+		if options.Certificates, err = server.LoadCertificates(log, time.Now, keyPairs(cfg)...); err != nil {
 			return nil, err
 		}
 	}
 	d.server, err = server.New(options)
 	return d, err
+}
+
+// keyPairs returns the certificates of a configuration as the server has them.
+func keyPairs(cfg config.Config) []server.KeyPair {
+	var pairs []server.KeyPair
+	for _, c := range cfg.TLS.Certificates {
+		pairs = append(pairs, server.KeyPair(c))
+	}
+	return pairs
 }
 
 // openDoors opens every door of the configuration; those opened are closed if one fails.

@@ -74,13 +74,16 @@ func early(v settings.Verified) bool {
 }
 
 // missing tells what it means when a document cannot be made: that it may be there
-// in a few seconds, that nothing works, or that the format cannot say what works.
+// in a few seconds, that nothing works or not enough, or that the format cannot say what
+// works.
 func missing(v settings.Verified) outcome {
 	switch {
 	case early(v):
 		return undecided
 	case !slices.ContainsFunc(needed, func(r settings.Role) bool { return len(v.Services(r)) > 0 }):
 		return unverified
+	case len(v.Services(settings.RoleSubmission)) == 0 || len(v.Services(settings.RoleIMAP))+len(v.Services(settings.RolePOP3)) == 0:
+		return incomplete
 	default:
 		return unpublished
 	}

@@ -68,6 +68,9 @@ func Listen(ctx context.Context, door Door, address string) (Listener, error) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = ": this machine has no such address; 0.0.0.0 and [::] stand for all it has"
 	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err // the rest of it says again what is said here
+	}
 	return Listener{}, fmt.Errorf("%s %q: %w%s", doors[door].key, address, err, hint)
 }
 
