@@ -59,7 +59,7 @@ var homes = map[string][]string{
 	"golang.org/x/net/publicsuffix":         {"config", "internal/directory"},
 	"net/http":                              {"internal/server", "test/real"},
 	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
-	"log":                                   {"internal/lab"}, // go-smtp and go-imap take no other logger
+	"log":                                   {"internal/lab", "internal/server"}, // go-smtp, go-imap and net/http take no other logger
 	"database/sql":                          {},
 	"github.com/google/go-cmp":              {"test/real"},
 	"pgregory.net/rapid":                    {},

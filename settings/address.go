@@ -20,8 +20,15 @@ var names = idna.New(
 	idna.MapForLookup(), idna.StrictDomainName(true), idna.Transitional(false),
 	idna.BidiRule(), idna.CheckJoiners(true), idna.VerifyDNSLength(true))
 
+// longestName is 253 characters of at most four octets in UTF-8.
+const longestName = 4 * 253
+
 // asciiName puts a name into lower-case A-labels without the final dot.
 func asciiName(what, text string) (string, error) {
+	// Before anything else: Punycode takes time by the square of the length.
+	if len(text) > longestName {
+		return "", fmt.Errorf("%s %q: more than 253 characters (RFC 1035 section 2.3.4)", what, clip(text))
+	}
 	name, err := names.ToASCII(strings.TrimSuffix(text, "."))
 	if err != nil || !utf8.ValidString(text) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
 		return "", fmt.Errorf("%s %q: %s", what, clip(text), whatIsWrong(text))
@@ -98,10 +105,11 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, fmt.Errorf("address %q: %w", clip(text), ErrNoAddress)
 	}
 	local := text[:at]
+	if len(text) > maxAddress || len(local) > maxLocalPart {
+		return Address{}, fmt.Errorf("address %q: longer than %d octets, or than %d before the @", clip(text), maxAddress, maxLocalPart)
+	}
 	domain, err := ParseDomain(text[at+1:])
 	switch {
-	case len(text) > maxAddress || len(local) > maxLocalPart:
-		return Address{}, fmt.Errorf("address %q: longer than %d octets, or than %d before the @", clip(text), maxAddress, maxLocalPart)
 	case err != nil:
 		return Address{}, fmt.Errorf("address %q: %w", clip(text), err)
 	case !utf8.ValidString(local):

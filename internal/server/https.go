@@ -39,7 +39,11 @@ func (s *Server) toHTTPS(r *http.Request, door Door, f Format) (res result, stop
 		domain, host = found, "autodiscover."+found
 	}
 	host = cmp.Or(canonical, host)
-	return result{outcome: moved, domain: domain, detail: "https://" + host + autodiscoverPath}, true
+	to := "https://" + host + autodiscoverPath
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery // it may hold the address, without which Host would decide
+	}
+	return result{outcome: moved, domain: domain, detail: to}, true
 }
 
 // forwardedHTTP tells whether a proxy that is trusted says that its client came over

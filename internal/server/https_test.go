@@ -28,7 +28,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"Autodiscover, canonical", "canonical.example.net", "GET", "http://autodiscover.example.org" + discover, 302, "https://canonical.example.net" + discover},
 		{"Autodiscover, posted", "canonical.example.net", "POST", "http://autodiscover.hosted.example/Autodiscover/Autodiscover.XML", 307, "https://canonical.example.net" + discover},
 		{"Autodiscover, no canonical host", "", "GET", "http://autodiscover.example.org" + discover, 302, "https://autodiscover.example.org" + discover},
-		{"Autodiscover, the domain itself", "", "GET", "http://example.org:80" + discover + "?emailaddress=x@evil.example", 302, "https://autodiscover.example.org" + discover},
+		{"Autodiscover, the domain itself", "", "GET", "http://example.org:80" + discover + "?emailaddress=x@evil.example", 302, "https://autodiscover.example.org" + discover + "?emailaddress=x@evil.example"},
 		{"Autodiscover, a certificate for the host", "", "GET", "http://autodiscover.customers.example" + discover, 302, "https://autodiscover.customers.example" + discover},
 		{"Autodiscover, a certificate for the host, and canonical", "canonical.example.net", "GET", "http://autodiscover.customers.example" + discover, 302, "https://canonical.example.net" + discover},
 		{"Autodiscover, a certificate for the host, and canonical, posted", "canonical.example.net", "POST", "http://autodiscover.customers.example" + discover, 307, "https://autodiscover.customers.example" + discover},
