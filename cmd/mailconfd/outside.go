@@ -60,8 +60,9 @@ func (w world) BestMX(ctx context.Context, domain string) ([]string, error) {
 	}
 	var best []string
 	for _, mx := range records {
-		if !mx.Null() && mx.Preference == records[0].Preference {
-			best = append(best, mx.Host)
+		host, err := settings.ParseHost(mx.Host)
+		if err == nil && mx.Preference == records[0].Preference {
+			best = append(best, host)
 		}
 	}
 	return best, nil

@@ -34,9 +34,11 @@ type mxRule struct {
 	except   []string
 }
 
-// New makes a directory of rules. MX answers come from lookup, which outlives it.
+// New makes a directory of rules. MX answers come from lookup, which outlives it, and
+// forgets what was not served before.
 func New(rules iter.Seq[Rule], lookup *MXCache) *Directory {
 	d := &Directory{names: map[string]string{}, wildcards: map[string]string{}, mx: map[string]mxRule{}, lookup: lookup}
+	lookup.Forget()
 	for r := range rules {
 		switch {
 		case r.Name != "":
@@ -79,21 +81,14 @@ func (d *Directory) Find(ctx context.Context, readings ...string) (provider, dom
 		return "", "", nil
 	}
 	domain = readings[len(readings)-1]
-	best, err := d.lookup.Best(ctx, domain, func(hosts []string) bool { return d.byMX(hosts, domain) != "" })
-	if err != nil {
+	host, err := d.lookup.Match(ctx, domain, func(host string) bool {
+		rule, ok := d.mx[host]
+		return ok && !slices.Contains(rule.except, domain)
+	})
+	if err != nil || host == "" {
 		return "", "", err
 	}
-	return d.byMX(best, domain), domain, nil
-}
-
-// byMX returns the provider of a domain with these best MX hosts.
-func (d *Directory) byMX(best []string, domain string) string {
-	for _, host := range best {
-		if rule, ok := d.mx[host]; ok && !slices.Contains(rule.except, domain) {
-			return rule.provider
-		}
-	}
-	return ""
+	return d.mx[host].provider, domain, nil
 }
 
 // wildcard returns the provider of the nearest wildcard above a name.
