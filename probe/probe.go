@@ -22,7 +22,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -83,7 +82,7 @@ type Timeouts struct {
 	Handshake time.Duration // for the TLS handshake
 	Dialogue  time.Duration // for everything at one address, whatever happens
 	Goodbye   time.Duration // for the answer to QUIT or LOGOUT
-	Others    time.Duration // for the other addresses of a host, once one has passed
+	Others    time.Duration // for the other addresses of a host, once one has passed; three times as long for those that answer
 }
 
 // DefaultTimeouts returns 30 seconds for a greeting, although RFC 5321 section 4.5.3.2.1
@@ -190,27 +189,38 @@ var errLate = errors.New("another address of the host has passed long ago")
 // little time left: an address that leads nowhere, as many a host's IPv6 address does,
 // must not hold back what is known of the service.
 func (p *Prober) visitAll(ctx context.Context, visits []*visit) {
-	ctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
+	unconnected, cutUnconnected := context.WithCancelCause(ctx)
+	defer cutUnconnected(nil)
+	slow, cutSlow := context.WithCancelCause(ctx)
+	defer cutSlow(nil)
+	patience := p.options.Timeouts.Others
 	var all sync.WaitGroup
 	var passed sync.Once
 	for _, v := range visits {
 		all.Go(func() {
-			v.run(ctx)
+			v.run(slow, unconnected)
 			f := v.result.Failure
+			late := errors.Is(context.Cause(slow), errLate) || !v.connected && errors.Is(context.Cause(unconnected), errLate)
 			switch {
 			case f == nil:
-				passed.Do(func() { time.AfterFunc(p.options.Timeouts.Others, func() { cut(errLate) }) })
-			case f.Kind == settings.FailureLocal && errors.Is(context.Cause(ctx), errLate):
+				passed.Do(func() {
+					time.AfterFunc(patience, func() { cutUnconnected(errLate) })
+					time.AfterFunc(slowness*patience, func() { cutSlow(errLate) })
+				})
+			case f.Kind == settings.FailureLocal && late:
 				v.result.Failure = &settings.Failure{
 					Kind:   settings.FailureTimeout,
-					Detail: fmt.Sprintf("no result %s after another address of the host had passed", p.options.Timeouts.Others),
+					Detail: "no result long after another address of the host had passed",
 				}
 			}
 		})
 	}
 	all.Wait()
 }
+
+// slowness is how many times longer an address may take that does answer: a server that
+// delays its greeting on purpose takes six seconds, and may then turn out to be unsafe.
+const slowness = 3
 
 // probe looks at the service at each of the addresses.
 func (p *Prober) probe(ctx context.Context, s settings.Service, addresses func() found) settings.Observation {

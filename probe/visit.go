@@ -23,6 +23,9 @@ type visit struct {
 	log     transcript
 	result  settings.AddressResult
 	noRoute bool // the system says that there is no way to such addresses
+	// connect ends with this context until there is a connection.
+	connecting context.Context
+	connected  bool
 }
 
 func (p *Prober) newVisit(s settings.Service, ip netip.Addr) *visit {
@@ -35,11 +38,18 @@ func (p *Prober) newVisit(s settings.Service, ip netip.Addr) *visit {
 	return v
 }
 
-// run waits for its turn and looks.
-func (v *visit) run(ctx context.Context) {
-	leave, err := v.prober.turns.enter(ctx, v.address)
+// run waits for its turn and looks. Both contexts end it; connecting does so only until
+// there is a connection.
+func (v *visit) run(ctx, connecting context.Context) {
+	v.connecting = connecting
+	dead, leave, err := v.prober.turns.enter(ctx, v.address)
 	if err == nil {
-		defer leave()
+		defer func() { leave(v.dead()) }()
+		if dead != nil {
+			v.log.note("not tried: another name at this address was visited just now")
+			v.result.Failure = dead
+			return
+		}
 		select {
 		case v.prober.slots <- struct{}{}:
 			defer func() { <-v.prober.slots }()
@@ -54,6 +64,16 @@ func (v *visit) run(ctx context.Context) {
 	v.started = time.Now()
 	v.end = v.started.Add(v.prober.options.Timeouts.Dialogue)
 	v.look(ctx)
+}
+
+// dead returns the failure if it came before the server could know which host was meant,
+// so that any other name at the address would have met it too.
+func (v *visit) dead() *settings.Failure {
+	f := v.result.Failure
+	if f != nil && v.result.TLS == nil && (f.Kind == settings.FailureRefused || f.Kind == settings.FailureUnreachable || f.Kind == settings.FailureTimeout) {
+		return f
+	}
+	return nil
 }
 
 // look talks to the server, a second time with an older TLS client if it may be Go's own
@@ -131,14 +151,21 @@ func (v *visit) talk(ctx context.Context, legacy bool) seen {
 func (v *visit) connect(ctx context.Context, patience time.Duration) (net.Conn, error) {
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if !v.connected {
+		defer context.AfterFunc(v.connecting, cancel)()
+	}
 	network := "tcp6"
 	if v.address.Addr().Is4() {
 		network = "tcp4"
 	}
 	conn, err := v.prober.options.Dial(dial, network, v.address.String())
 	if err != nil {
+		if v.connecting.Err() != nil && !v.connected {
+			ctx = v.connecting // it was that which ended it
+		}
 		return nil, connectFailure(ctx, v.address.String(), patience, err)
 	}
+	v.connected = true
 	return conn, nil
 }
 
