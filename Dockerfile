@@ -16,7 +16,7 @@ RUN make image-root
 FROM scratch
 # Root certificates are part of the program (golang.org/x/crypto/x509roots/fallback), so none are copied.
 COPY --from=build /src/dist/image/mailconfd /mailconfd
-# The state: the only place that the program writes to.
+# A place for state, writable for that user. This version keeps its state in memory and writes nothing.
 COPY --from=build --chown=65532:65532 /src/dist/image/var/lib/mailconfd /var/lib/mailconfd
 VOLUME /var/lib/mailconfd
 

@@ -81,13 +81,13 @@ func (d Document) Append(dst []byte, a settings.Address) []byte {
 <clientConfig version="1.1">
   <emailProvider id="`...)
 	// Mailspring takes a provider only when its id is the mail domain.
-	dst = appendEscaped(dst, a.Domain)
+	dst = settings.AppendXML(dst, a.Domain)
 	dst = append(dst, "\">\n    <domain>"...)
-	dst = appendEscaped(dst, a.Domain)
+	dst = settings.AppendXML(dst, a.Domain)
 	dst = append(dst, "</domain>\n    <displayName>"...)
-	dst = appendEscaped(dst, display)
+	dst = settings.AppendXML(dst, display)
 	dst = append(dst, "</displayName>\n    <displayShortName>"...)
-	dst = appendEscaped(dst, short)
+	dst = settings.AppendXML(dst, short)
 	dst = append(dst, "</displayShortName>\n"...)
 	dst = append(dst, d.servers...)
 	return append(dst, "  </emailProvider>\n</clientConfig>\n"...)
@@ -105,7 +105,7 @@ func appendServer(dst []byte, p settings.Published, u settings.Username) []byte 
       <authentication>%[6]s</authentication>
       <username>%[7]s</username>
     </%[1]s>
-`, element, kind, appendEscaped(nil, p.Service.Host), p.Service.Port, socketType(p.Service.Security()), p.Password, u.Placeholder())
+`, element, kind, settings.AppendXML(nil, p.Service.Host), p.Service.Port, socketType(p.Service.Security()), p.Password, u.Placeholder())
 }
 
 // names returns the element and the type of a server (draft-ietf-mailmaint-autoconfig-06,
@@ -128,26 +128,4 @@ func socketType(s settings.Security) string {
 		return "SSL"
 	}
 	return "STARTTLS"
-}
-
-// appendEscaped appends a text with the characters that mean something to XML written
-// as its predefined entities (XML 1.0 section 4.6). The rest passes as UTF-8.
-func appendEscaped(dst []byte, text string) []byte {
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '&':
-			dst = append(dst, "&amp;"...)
-		case '<':
-			dst = append(dst, "&lt;"...)
-		case '>':
-			dst = append(dst, "&gt;"...)
-		case '"':
-			dst = append(dst, "&quot;"...)
-		case '\'':
-			dst = append(dst, "&apos;"...)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
 }

@@ -92,7 +92,7 @@ func newProtocol(s settings.Service) protocol {
         <Server>%s</Server>
         <Port>%d</Port>
         <DomainRequired>off</DomainRequired>
-`, protocolType(s.Role()), appendEscaped(nil, s.Host), s.Port)
+`, protocolType(s.Role()), settings.AppendXML(nil, s.Host), s.Port)
 	// SSL stays on for STARTTLS: with "off" Thunderbird 153, Delta Chat and SnappyMail
 	// would log in without encryption, whatever Encryption says.
 	p.after = fmt.Appendf(nil, `        <SPA>off</SPA>
@@ -170,7 +170,7 @@ func (d Document) appendLogin(dst []byte, a settings.Address) []byte {
 	}
 	dst = append(dst, "        <LoginName>"...)
 	if local {
-		dst = appendEscaped(dst, a.Local)
+		dst = settings.AppendXML(dst, a.Local)
 	} else {
 		dst = appendAddress(dst, a) // in pieces: Login would put together a new string
 	}
@@ -178,29 +178,7 @@ func (d Document) appendLogin(dst []byte, a settings.Address) []byte {
 }
 
 func appendAddress(dst []byte, a settings.Address) []byte {
-	dst = appendEscaped(dst, a.Local)
+	dst = settings.AppendXML(dst, a.Local)
 	dst = append(dst, '@')
-	return appendEscaped(dst, a.Domain)
-}
-
-// appendEscaped appends a text with the characters that mean something to XML written
-// as its predefined entities (XML 1.0 section 4.6). The rest passes as UTF-8.
-func appendEscaped(dst []byte, text string) []byte {
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '&':
-			dst = append(dst, "&amp;"...)
-		case '<':
-			dst = append(dst, "&lt;"...)
-		case '>':
-			dst = append(dst, "&gt;"...)
-		case '"':
-			dst = append(dst, "&quot;"...)
-		case '\'':
-			dst = append(dst, "&apos;"...)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
+	return settings.AppendXML(dst, a.Domain)
 }

@@ -18,6 +18,10 @@ import (
 // maxFile is how large a file may be: enough for half a million domains.
 const maxFile = 32 << 20
 
+// maxEntries bounds what the file can hold, since each entry of a list takes some
+// hundred bytes while it is read.
+const maxEntries = 2_000_000
+
 // find opens the file that is named, or the first of those that may exist. Without
 // one it returns an empty name.
 func find(o Options) (string, []byte, *Problem) {
@@ -76,6 +80,9 @@ func reason(err error) error {
 func (l *loader) read(data []byte) {
 	l.presets(value(&l.doc))
 	switch {
+	case bytes.Count(data, []byte(","))+bytes.Count(data, []byte("\n")) > maxEntries:
+		l.wrong(0, "more than %d lines and commas", maxEntries)
+		return
 	case len(data) > maxFile:
 		l.wrong(0, "larger than %d MiB", maxFile>>20)
 		return

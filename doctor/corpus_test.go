@@ -128,3 +128,27 @@ func clientLines(r doctor.Report) string {
 	}
 	return b.String()
 }
+
+// TestCorpusIsComplete: each kind is found somewhere, except what is said of clients
+// that are not simulated.
+func TestCorpusIsComplete(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString("\n" + section(txtar.Parse(data), "findings", ""))
+	}
+	for _, k := range doctor.Kinds() {
+		word := strings.TrimSpace(string(k.Kind) + " " + k.Class)
+		if k.Kind != doctor.KindUnknown && !strings.Contains(all.String(), " "+word+": ") {
+			t.Errorf("no recorded deployment has %s", word)
+		}
+	}
+}

@@ -75,7 +75,8 @@ func (f format) saysEnough(working []offer) bool {
 
 // unsayable says why a client that reads nothing but Autodiscover can be told nothing.
 func (c *court) unsayable(r ClientReport) string {
-	if asked := asksFor(r).documents; len(asked) == 1 && !asked[0].saysEnough(c.working()) {
+	working := c.working()
+	if asked := asksFor(r).documents; len(asked) == 1 && formatAutoconfig.saysEnough(working) && !asked[0].saysEnough(working) {
 		return "; " + string(asked[0]) + " cannot say the ports that work"
 	}
 	return ""

@@ -209,3 +209,33 @@ func TestAsksOnce(t *testing.T) {
 		t.Errorf("%d questions", len(asked))
 	}
 }
+
+// nowhere is a world that cannot be reached: our own network does not work.
+type nowhere struct{}
+
+func (nowhere) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
+	return doctor.Hop{Request: r, Failure: &settings.Failure{Kind: settings.FailureLocal, Detail: "network is unreachable"}}
+}
+
+func (nowhere) Lookup(context.Context, string, doctor.RecordType) doctor.Answer {
+	return doctor.Answer{Failure: &settings.Failure{Kind: settings.FailureLocal, Detail: "no resolver answers"}}
+}
+
+func (nowhere) Probe(_ context.Context, s settings.Service) settings.Observation {
+	return settings.Observation{Service: s, Failure: &settings.Failure{Kind: settings.FailureLocal, Detail: "network is unreachable"}}
+}
+
+// TestBlind: that our own network does not work is not the domain's fault.
+func TestBlind(t *testing.T) {
+	t.Parallel()
+	r := examineAs(t, nowhere{})
+	holdsTogether(t, r)
+	if r.Verdict != doctor.Works || !strings.Contains(findingLines(r), "note not_tested: nothing could be asked from here") {
+		t.Errorf("verdict %s\n%s", r.Verdict, findingLines(r))
+	}
+	for _, c := range r.Clients {
+		if c.Verdict != doctor.Unknown {
+			t.Errorf("%s %s", c.Client, c.Verdict)
+		}
+	}
+}

@@ -153,8 +153,11 @@ func verdictOf(findings []Finding) Verdict {
 	return v
 }
 
+// guessed is the source of a setting that nobody has published.
+const guessed = "guess"
+
 // spoils tells a fault that matters to a client that works in the end. That it rejected
-// a document on its way does not.
+// a document on its way to another does not.
 func spoils(f Finding) bool { return f.Weight == Fault && f.Kind != KindRejected }
 
 // verdict returns what a client comes to. One that ends without a service that works in
@@ -162,8 +165,9 @@ func spoils(f Finding) bool { return f.Weight == Fault && f.Kind != KindRejected
 // unable.
 func (c *ClientReport) verdict() Verdict {
 	v := verdictOf(c.Findings)
-	sends, reads, untested := false, false, false
+	sends, reads, untested, guesses := false, false, false, false
 	for _, s := range c.Settings {
+		guesses = guesses || s.Source == guessed
 		if s.Failure != nil && kindOf(s.Failure.Kind) == KindNotTested {
 			untested = true
 			continue
@@ -172,7 +176,7 @@ func (c *ClientReport) verdict() Verdict {
 		reads = reads || s.Works && s.Role != settings.RoleSubmission
 	}
 	switch {
-	case sends && reads && !untested && v == Fails && !slices.ContainsFunc(c.Findings, spoils):
+	case sends && reads && !untested && !guesses && v == Fails && !slices.ContainsFunc(c.Findings, spoils):
 		return Warns
 	case v == Fails || sends && reads && !untested:
 		return v

@@ -196,7 +196,7 @@ func (d *dialogue) broken(doing string, err error) error {
 	case errors.Is(err, errTooLong):
 		return fail(settings.FailureTooLong, "%s: more than %d octets in a line, or %d in all", doing, maxLine, maxText)
 	case isTimeout(err):
-		return fail(settings.FailureTimeout, "%s: no full answer within %s", doing, d.patience)
+		return fail(settings.FailureTimeout, "%s: no full answer within %s", doing, inWords(d.patience))
 	case d.asked && !d.spoken && (isAlert(err) || isEnd(err) || isCut(err)):
 		// With TLS 1.3 a server says so after the handshake is over for the client
 		// (RFC 8446 section 4.4.2.4).

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"mailconfd/settings"
 )
@@ -61,7 +62,7 @@ var errNoRoute = errors.New("no route")
 
 // connectFailure says what a failed connection means. The system's and a SOCKS5 proxy's
 // reasons look alike here.
-func connectFailure(ctx context.Context, address string, patience fmt.Stringer, err error) error {
+func connectFailure(ctx context.Context, address string, patience time.Duration, err error) error {
 	doing := "connect " + address
 	if err := stopped(ctx, doing); err != nil {
 		return err
@@ -71,7 +72,7 @@ func connectFailure(ctx context.Context, address string, patience fmt.Stringer, 
 	case isNoRoute(err):
 		return errors.Join(fail(kind, "%s", reason), errNoRoute)
 	case kind == settings.FailureTimeout:
-		return fail(kind, "%s: no answer within %s", doing, patience)
+		return fail(kind, "%s: no answer within %s", doing, inWords(patience))
 	default:
 		return fail(kind, "%s", reason)
 	}
@@ -168,4 +169,12 @@ func judgeRoutes(visits []*visit) {
 			v.result.Failure.Kind = settings.FailureLocal
 		}
 	}
+}
+
+// inWords rounds a wait as a person would: nobody set 2.999 s.
+func inWords(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
 }

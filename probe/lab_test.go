@@ -41,14 +41,53 @@ func atLab(t *testing.T, change func(*probe.Options)) (*lab.Internet, *probe.Pro
 		Roots:    internet.CA().Pool(),
 		HELO:     "client.example.test",
 		Timeouts: probe.Timeouts{
-			Connect: 500 * time.Millisecond, Greeting: 3 * time.Second, Silence: 500 * time.Millisecond,
-			Handshake: 3 * time.Second, Dialogue: 20 * time.Second,
+			Connect: 2 * time.Second, Greeting: 4 * time.Second, Silence: 500 * time.Millisecond,
+			Handshake: 5 * time.Second, Dialogue: 20 * time.Second,
 		},
 	}
 	if change != nil {
 		change(&options)
 	}
 	return internet, probe.New(options)
+}
+
+// An address that never answers, as a host's IPv6 address often is, must not hold back
+// what is known of the service.
+func TestOneSilentAddressDoesNotHoldBackTheOther(t *testing.T) {
+	t.Parallel()
+	internet, prober := atLab(t, func(o *probe.Options) {
+		o.Timeouts = probe.Timeouts{Others: 100 * time.Millisecond}
+	})
+	s := settings.Service{Scheme: settings.SchemeIMAPS, Host: lab.Host, Port: 993}
+	ips := internet.Lookup(lab.Host)
+	if err := internet.BreakAt(ips[1], s, lab.Fault{Kind: settings.FailureTimeout}); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	o := prober.Probe(t.Context(), s)
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("took %s, as long as the silent address would", took)
+	}
+	v := o.Verdict()
+	if !v.Verified || len(v.Warnings) != 1 || v.Warnings[0].Kind != settings.WarnAddressFailed || !strings.Contains(v.Warnings[0].Detail, "timeout: no result long after another") {
+		t.Errorf("got %+v, want verified with a warning", v)
+	}
+}
+
+// Nothing that is seen through a proxy proves a port closed.
+func TestProxiedIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, proxied := range []bool{false, true} {
+		internet, prober := atLab(t, func(o *probe.Options) { o.Proxied = proxied })
+		s := settings.Service{Scheme: settings.SchemePOP3, Host: lab.Host, Port: 110}
+		if err := internet.Break(s, settings.FailureRefused); err != nil {
+			t.Fatal(err)
+		}
+		o := prober.Probe(t.Context(), s)
+		if v := o.Verdict(); v.Failure == nil || v.Failure.Kind != settings.FailureRefused || o.Closed() == proxied {
+			t.Errorf("proxied %v: %v, closed %v", proxied, v.Failure, o.Closed())
+		}
+	}
 }
 
 func TestHealthyLab(t *testing.T) {

@@ -55,6 +55,9 @@ func (p *pop3) capabilities(d *dialogue) (capabilities, error) {
 	if err != nil {
 		return capabilities{}, err
 	}
+	if !a.ok && later(a.code, a.line) {
+		return capabilities{}, fail(settings.FailureTemporary, "CAPA: %s", a.line)
+	}
 	if !a.ok {
 		return capabilities{unlisted: true, auth: settings.Mechanisms{"USER"}}, nil
 	}

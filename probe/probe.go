@@ -21,6 +21,7 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -61,9 +62,9 @@ type Options struct {
 	Vantage string
 	// Timeouts bound each wait. Zero ones are those of DefaultTimeouts.
 	Timeouts Timeouts
-	// Connections is how many may be open at once. Default: 50, the most that helped
-	// when measured. To one address and port there is always one at a time, except
-	// for the look at a silent port that Timeouts.Silence describes.
+	// Connections is how many may be open at once. Default: 250; most of them wait. To one
+	// address and port there is always one at a time, except for the look at a silent
+	// port that Timeouts.Silence describes.
 	Connections int
 	// Now is the clock for certificates and observations. Default: time.Now.
 	Now func() time.Time
@@ -81,6 +82,7 @@ type Timeouts struct {
 	Handshake time.Duration // for the TLS handshake
 	Dialogue  time.Duration // for everything at one address, whatever happens
 	Goodbye   time.Duration // for the answer to QUIT or LOGOUT
+	Others    time.Duration // for the other addresses of a host, once one has passed; three times as long for those that answer
 }
 
 // DefaultTimeouts returns 30 seconds for a greeting, although RFC 5321 section 4.5.3.2.1
@@ -94,6 +96,7 @@ func DefaultTimeouts() Timeouts {
 		Handshake: 10 * time.Second,
 		Dialogue:  60 * time.Second,
 		Goodbye:   5 * time.Second,
+		Others:    5 * time.Second,
 	}
 }
 
@@ -107,7 +110,7 @@ func (t Timeouts) orDefaults() Timeouts {
 		{&t.Silence, &d.Silence},
 		{&t.Handshake, &d.Handshake},
 		{&t.Dialogue, &d.Dialogue},
-		{&t.Goodbye, &d.Goodbye},
+		{&t.Goodbye, &d.Goodbye}, {&t.Others, &d.Others},
 	} {
 		if *pair.set <= 0 {
 			*pair.set = *pair.standard
@@ -116,7 +119,7 @@ func (t Timeouts) orDefaults() Timeouts {
 	return t
 }
 
-const defaultConnections = 50
+const defaultConnections = 250
 
 // Prober looks at services. It is safe for concurrent use; what it promises about the
 // number of connections holds across all calls.
@@ -179,9 +182,49 @@ func (p *Prober) Round(ctx context.Context, services []settings.Service, report 
 	}
 }
 
+// errLate cuts off the addresses that keep a service waiting which works at another.
+var errLate = errors.New("another address of the host has passed long ago")
+
+// visitAll visits all the addresses at once. Once one has passed, the others have a
+// little time left: an address that leads nowhere, as many a host's IPv6 address does,
+// must not hold back what is known of the service.
+func (p *Prober) visitAll(ctx context.Context, visits []*visit) {
+	unconnected, cutUnconnected := context.WithCancelCause(ctx)
+	defer cutUnconnected(nil)
+	slow, cutSlow := context.WithCancelCause(ctx)
+	defer cutSlow(nil)
+	patience := p.options.Timeouts.Others
+	var all sync.WaitGroup
+	var passed sync.Once
+	for _, v := range visits {
+		all.Go(func() {
+			v.run(slow, unconnected)
+			f := v.result.Failure
+			late := errors.Is(context.Cause(slow), errLate) || !v.connected && errors.Is(context.Cause(unconnected), errLate)
+			switch {
+			case f == nil:
+				passed.Do(func() {
+					time.AfterFunc(patience, func() { cutUnconnected(errLate) })
+					time.AfterFunc(slowness*patience, func() { cutSlow(errLate) })
+				})
+			case f.Kind == settings.FailureLocal && late:
+				v.result.Failure = &settings.Failure{
+					Kind:   settings.FailureTimeout,
+					Detail: "no result long after another address of the host had passed",
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// slowness is how many times longer an address may take that does answer: a server that
+// delays its greeting on purpose takes six seconds, and may then turn out to be unsafe.
+const slowness = 3
+
 // probe looks at the service at each of the addresses.
 func (p *Prober) probe(ctx context.Context, s settings.Service, addresses func() found) settings.Observation {
-	o := settings.Observation{Service: s, Vantage: p.options.Vantage}
+	o := settings.Observation{Service: s, Vantage: p.options.Vantage, Proxied: p.options.Proxied}
 	if s.Role() == "" {
 		o.Failure = &settings.Failure{Kind: settings.FailureLocal, Detail: "a kind of service that is not known: " + printable(s.String(), maxDetail)}
 		o.At = p.options.Now()
@@ -190,12 +233,10 @@ func (p *Prober) probe(ctx context.Context, s settings.Service, addresses func()
 	at := addresses()
 	o.Failure, o.Warnings = at.failure, at.warnings
 	visits := make([]*visit, len(at.ips))
-	var all sync.WaitGroup
 	for i, ip := range at.ips {
 		visits[i] = p.newVisit(s, ip)
-		all.Go(func() { visits[i].run(ctx) })
 	}
-	all.Wait()
+	p.visitAll(ctx, visits)
 	judgeRoutes(visits)
 	for _, v := range visits {
 		v.close()

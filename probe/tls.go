@@ -81,6 +81,9 @@ func (c *conversation) handshakeFailure(err error) error {
 		}
 		return fail(settings.FailurePlaintextOnTLSPort, "plaintext in place of the TLS handshake: %q", text)
 	}
+	if head := c.wire.head; len(head) > 0 && !isTLSRecord(head[0]) && c.visit.service.Security() == settings.STARTTLS {
+		return fail(settings.FailureSTARTTLSInjection, "what comes in place of the TLS handshake is no TLS: %q", head)
+	}
 	failure := c.broken(doing, err)
 	switch kindOf(failure) {
 	case settings.FailureReset, settings.FailureTimeout:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+
+	"mailconfd/settings"
 )
 
 // turns lets one visitor at a time to each address and port. The zero turns are ready.
@@ -16,20 +18,26 @@ type turns struct {
 type lane struct {
 	free     chan struct{} // holds one token while nobody visits
 	visitors int           // who visit or wait; guarded by turns.mu
+	// dead is why the last visitor did not get as far as saying which host was meant. It
+	// holds for all who wait: hundreds of names can lead to one address, and each would
+	// wait as long. Whoever holds the token guards it.
+	dead *settings.Failure
 }
 
-// enter waits for the turn, or until ctx is done. leave ends the turn.
-func (t *turns) enter(ctx context.Context, at netip.AddrPort) (leave func(), err error) {
+// enter waits for the turn, or until ctx is done. dead is what a visitor before met that
+// holds for any name. leave ends the turn, with what was met now.
+func (t *turns) enter(ctx context.Context, at netip.AddrPort) (dead *settings.Failure, leave func(dead *settings.Failure), err error) {
 	l := t.join(at)
 	select {
 	case <-l.free:
-		return func() {
+		return l.dead, func(dead *settings.Failure) {
+			l.dead = dead
 			l.free <- struct{}{}
 			t.quit(at, l)
 		}, nil
 	case <-ctx.Done():
 		t.quit(at, l)
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 }
 

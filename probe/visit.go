@@ -23,6 +23,9 @@ type visit struct {
 	log     transcript
 	result  settings.AddressResult
 	noRoute bool // the system says that there is no way to such addresses
+	// connect ends with this context until there is a connection.
+	connecting context.Context
+	connected  bool
 }
 
 func (p *Prober) newVisit(s settings.Service, ip netip.Addr) *visit {
@@ -35,11 +38,18 @@ func (p *Prober) newVisit(s settings.Service, ip netip.Addr) *visit {
 	return v
 }
 
-// run waits for its turn and looks.
-func (v *visit) run(ctx context.Context) {
-	leave, err := v.prober.turns.enter(ctx, v.address)
+// run waits for its turn and looks. Both contexts end it; connecting does so only until
+// there is a connection.
+func (v *visit) run(ctx, connecting context.Context) {
+	v.connecting = connecting
+	dead, leave, err := v.prober.turns.enter(ctx, v.address)
 	if err == nil {
-		defer leave()
+		defer func() { leave(v.dead()) }()
+		if dead != nil {
+			v.log.note("not tried: another name at this address was visited just now")
+			v.result.Failure = dead
+			return
+		}
 		select {
 		case v.prober.slots <- struct{}{}:
 			defer func() { <-v.prober.slots }()
@@ -56,11 +66,21 @@ func (v *visit) run(ctx context.Context) {
 	v.look(ctx)
 }
 
+// dead returns the failure if it came before the server could know which host was meant,
+// so that any other name at the address would have met it too.
+func (v *visit) dead() *settings.Failure {
+	f := v.result.Failure
+	if f != nil && v.result.TLS == nil && (f.Kind == settings.FailureRefused || f.Kind == settings.FailureUnreachable || f.Kind == settings.FailureTimeout) {
+		return f
+	}
+	return nil
+}
+
 // look talks to the server, a second time with an older TLS client if it may be Go's own
 // that the server cannot stand.
 func (v *visit) look(ctx context.Context) {
 	seen := v.talk(ctx, false)
-	if seen.intolerant {
+	if seen.intolerant && time.Until(v.end) > 0 {
 		v.log.note("once more, as an older TLS client: classical key exchange, RSA, a small first packet")
 		if again := v.talk(ctx, true); again.tls != nil {
 			again.warnings = append(again.warnings, settings.Warning{
@@ -101,7 +121,7 @@ func (v *visit) close() {
 
 // talk has one conversation with the server.
 func (v *visit) talk(ctx context.Context, legacy bool) seen {
-	conn, err := v.connect(ctx, v.prober.options.Timeouts.Connect)
+	conn, err := v.connect(ctx, min(v.prober.options.Timeouts.Connect, time.Until(v.end).Round(time.Millisecond)))
 	if err != nil {
 		return seen{err: err, took: time.Since(v.started)}
 	}
@@ -131,14 +151,21 @@ func (v *visit) talk(ctx context.Context, legacy bool) seen {
 func (v *visit) connect(ctx context.Context, patience time.Duration) (net.Conn, error) {
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if !v.connected {
+		defer context.AfterFunc(v.connecting, cancel)()
+	}
 	network := "tcp6"
 	if v.address.Addr().Is4() {
 		network = "tcp4"
 	}
 	conn, err := v.prober.options.Dial(dial, network, v.address.String())
 	if err != nil {
+		if v.connecting.Err() != nil && !v.connected {
+			ctx = v.connecting // it was that which ended it
+		}
 		return nil, connectFailure(ctx, v.address.String(), patience, err)
 	}
+	v.connected = true
 	return conn, nil
 }
 
@@ -156,8 +183,22 @@ func (p *Prober) helo(local net.Addr) string {
 	if at, err := netip.ParseAddrPort(fmt.Sprint(local)); err == nil {
 		ip = at.Addr().Unmap().WithZone("")
 	}
+	if ip.IsLoopback() && p.options.Proxied { // our end of the way to the proxy is no address of ours elsewhere
+		ip = outward(interfaceAddresses(), ip)
+	}
 	if ip.Is6() {
 		return "[IPv6:" + ip.String() + "]"
 	}
 	return "[" + ip.String() + "]"
+}
+
+// outward returns the first address by which others could know this machine, or the one
+// given.
+func outward(own []netip.Addr, otherwise netip.Addr) netip.Addr {
+	for _, ip := range own {
+		if ip = ip.Unmap(); ip.IsGlobalUnicast() {
+			return ip.WithZone("")
+		}
+	}
+	return otherwise
 }

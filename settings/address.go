@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -19,13 +20,38 @@ var names = idna.New(
 	idna.MapForLookup(), idna.StrictDomainName(true), idna.Transitional(false),
 	idna.BidiRule(), idna.CheckJoiners(true), idna.VerifyDNSLength(true))
 
+// longestName is 253 characters of at most four octets in UTF-8.
+const longestName = 4 * 253
+
 // asciiName puts a name into lower-case A-labels without the final dot.
 func asciiName(what, text string) (string, error) {
+	// Before anything else: Punycode takes time by the square of the length.
+	if len(text) > longestName {
+		return "", fmt.Errorf("%s %q: more than 253 characters (RFC 1035 section 2.3.4)", what, clip(text))
+	}
 	name, err := names.ToASCII(strings.TrimSuffix(text, "."))
 	if err != nil || !utf8.ValidString(text) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") {
-		return "", fmt.Errorf("%s %q: not a name of letters, digits and hyphens such as mail.example.org", what, text)
+		return "", fmt.Errorf("%s %q: %s", what, clip(text), whatIsWrong(text))
 	}
 	return name, nil
+}
+
+// whatIsWrong says why a text is no name.
+func whatIsWrong(text string) string {
+	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
+	switch {
+	case text == "":
+		return "nothing is there; want a name such as mail.example.org"
+	case slices.Contains(labels, ""):
+		return "two dots with nothing between them, or one at the beginning"
+	case slices.ContainsFunc(labels, func(l string) bool { return len(l) > 63 }):
+		return "a label between dots has more than 63 characters (RFC 1035 section 2.3.4)"
+	case len(text) > 253:
+		return "more than 253 characters (RFC 1035 section 2.3.4)"
+	case slices.ContainsFunc(labels, func(l string) bool { return strings.HasPrefix(strings.ToLower(l), "xn--") }):
+		return "a label that begins with xn-- is not what an internationalised name is written as (RFC 5891)"
+	}
+	return "not a name of letters, digits and hyphens such as mail.example.org"
 }
 
 // ParseDomain puts a mail domain into canonical form: lower-case A-labels of at
@@ -79,10 +105,11 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, fmt.Errorf("address %q: %w", clip(text), ErrNoAddress)
 	}
 	local := text[:at]
+	if len(text) > maxAddress || len(local) > maxLocalPart {
+		return Address{}, fmt.Errorf("address %q: longer than %d octets, or than %d before the @", clip(text), maxAddress, maxLocalPart)
+	}
 	domain, err := ParseDomain(text[at+1:])
 	switch {
-	case len(text) > maxAddress || len(local) > maxLocalPart:
-		return Address{}, fmt.Errorf("address %q: longer than %d octets, or than %d before the @", clip(text), maxAddress, maxLocalPart)
 	case err != nil:
 		return Address{}, fmt.Errorf("address %q: %w", clip(text), err)
 	case !utf8.ValidString(local):

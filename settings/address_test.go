@@ -84,3 +84,23 @@ func TestLogin(t *testing.T) {
 		t.Errorf("domain only: got %q", got)
 	}
 }
+
+// Punycode takes time by the square of the length: what is too long must not get there.
+func TestLongNamesAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	var long strings.Builder
+	for r := rune(0x4e00); long.Len() < 60_000; r++ {
+		long.WriteRune(r)
+	}
+	for range 1000 { // each took a second once
+		if _, err := settings.ParseDomain(long.String() + ".example"); err == nil {
+			t.Fatal("taken")
+		}
+		if _, err := settings.ParseAddress("a@" + long.String() + ".example"); err == nil {
+			t.Fatal("taken")
+		}
+		if _, err := settings.ParseHost(long.String()); err == nil {
+			t.Fatal("taken")
+		}
+	}
+}

@@ -121,6 +121,7 @@ type WarningKind string
 // The warnings.
 const (
 	WarnAddressFailed      WarningKind = "address_failed"
+	WarnAddressesDiffer    WarningKind = "addresses_differ"
 	WarnCertificateExpires WarningKind = "certificate_expires_soon"
 	WarnLegacyTLS          WarningKind = "legacy_tls"
 	WarnPrivateRoot        WarningKind = "private_root"
@@ -143,6 +144,7 @@ type WarningText struct {
 
 var warnings = []WarningText{
 	{WarnAddressFailed, "another address of the host does not work", "mend the service there, or remove the address from DNS: clients that try it first wait or fail"},
+	{WarnAddressesDiffer, "the host's addresses have no way to log in in common", "offer the same at each: clients take whichever address they reach"},
 	{WarnCertificateExpires, "the certificate expires within 14 days", "renew it, and reload the mail server"},
 	{WarnLegacyTLS, "the TLS handshake works only with old cipher suites or a small first packet", "update the server's TLS library; some clients may fail already"},
 	{WarnPrivateRoot, "the certificate leads to a root given with --ca-file, which clients do not have", "use a publicly trusted certificate"},

@@ -97,20 +97,21 @@ func (h History) Add(o Observation) History {
 	return h
 }
 
-// Failing tells whether the service counts as failing, and since when: it has
-// failed WithdrawAfter times in a row over at least WithdrawAfterTime, or in an
-// unsafe way twice. Temporary failures count once the last success was older than
-// MaxAge when the newest of them came.
-func (h History) Failing(p Policy) (since time.Time, failing bool) {
+// Failing tells whether the service counts as failing, and since when: since the first
+// of the failures in a row. It has failed WithdrawAfter times in a row over at least
+// WithdrawAfterTime, or in an unsafe way twice. Temporary failures count once the last
+// success is older than MaxAge.
+func (h History) Failing(now time.Time, p Policy) (since time.Time, failing bool) {
 	run := h.Failed
-	if h.Temporary.Count > 0 && !h.Temporary.Last.Before(h.Success.At.Add(p.MaxAge)) {
+	if !now.Before(h.Success.At.Add(p.MaxAge)) {
 		run = run.plus(h.Temporary)
 	}
-	if h.Unsafe.Count >= 2 {
-		return h.Unsafe.First, true
-	}
-	if run.Count > 0 && run.Count >= p.WithdrawAfter && run.Last.Sub(run.First) >= p.WithdrawAfterTime {
+	long := run.Count >= p.WithdrawAfter && run.Last.Sub(run.First) >= p.WithdrawAfterTime
+	if run.Count > 0 && (long || h.Unsafe.Count >= 2) {
 		return run.First, true
 	}
 	return time.Time{}, false
 }
+
+// doubted tells whether anything that counts has been seen to fail since the success.
+func (h History) doubted() bool { return h.Failed.Count+h.Temporary.Count > 0 }

@@ -122,9 +122,9 @@ func (o Observation) Verdict() Verdict {
 		return failed
 	case !seen || failed.Failure != nil && failed.Failure.Kind.Weight() == Unsafe:
 		return failed
-	case passed.Auth.Password() == NoPassword:
-		failed.Failure = &Failure{FailureNoAuth, "the host's addresses have no password mechanism in common"}
-		return failed
+	}
+	if passed.Auth.Password() == NoPassword {
+		passed.differ(addresses)
 	}
 	for _, a := range addresses {
 		if a.Failure != nil && a.Failure.Kind.Weight() != Local {
@@ -163,6 +163,21 @@ func (v *Verdict) pass(a AddressResult, first bool) {
 	v.Local = v.Local && a.Local
 	for _, w := range a.Warnings {
 		v.warn(w)
+	}
+}
+
+// differ is for addresses that pass and have no way to log in in common: what the first
+// of them offers is said, with a warning.
+func (v *Verdict) differ(addresses []AddressResult) {
+	first := true
+	for _, a := range addresses {
+		if a.Failure != nil {
+			continue
+		}
+		if first {
+			v.Auth, first = slices.Clone(a.Auth), false
+		}
+		v.warn(Warning{WarnAddressesDiffer, a.IP.String() + " offers " + strings.Join(a.Auth, " ")})
 	}
 }
 

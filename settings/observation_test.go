@@ -47,7 +47,7 @@ func TestVerdict(t *testing.T) {
 		{name: "local and public", addresses: []settings.AddressResult{result(v4, "ok-local"), result(v6, "ok")}, verified: true, auth: settings.Mechanisms{"PLAIN", "LOGIN"}},
 		{name: "local only", addresses: []settings.AddressResult{result(v4, "ok-local"), result(v6, "ok-local")}, verified: true, local: true, auth: settings.Mechanisms{"PLAIN", "LOGIN"}},
 		{name: "what both offer", addresses: []settings.AddressResult{result(v4, "ok", "PLAIN", "CRAM-MD5"), result(v6, "ok", "PLAIN")}, verified: true, auth: settings.Mechanisms{"PLAIN"}},
-		{name: "nothing that both offer", addresses: []settings.AddressResult{result(v4, "ok", "PLAIN"), result(v6, "ok", "LOGIN")}, kind: "no_auth"},
+		{name: "nothing that both offer", addresses: []settings.AddressResult{result(v4, "ok", "PLAIN"), result(v6, "ok", "LOGIN")}, verified: true, warnings: []settings.WarningKind{"addresses_differ", "addresses_differ"}, auth: settings.Mechanisms{"PLAIN"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

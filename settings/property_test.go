@@ -77,36 +77,54 @@ func (w world) lastSuccess(s settings.Service) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// failing reads the raw observations by the words of the rule.
+// failing reads the raw observations by the words of the promise: "from the moment it
+// has failed withdraw_after times in a row over at least withdraw_after_time"; unsafe
+// ones "after one confirmation"; temporary ones "count only when the last success is
+// older than max_age"; local ones never. It has been failing since the first of the row.
 func (w world) failing(s settings.Service) (since time.Time, failing bool) {
 	last, _ := w.lastSuccess(s)
-	var hard, unsafe, temporary []time.Time
+	var row []settings.Observation
+	unsafe := 0
 	for _, o := range w.sorted(s) {
 		v := o.Verdict()
 		if v.Verified {
-			hard, unsafe, temporary = nil, nil, nil
+			row, unsafe = nil, 0
 			continue
 		}
 		switch v.Failure.Kind.Weight() {
-		case settings.Unsafe:
-			unsafe = append(unsafe, o.At)
-			hard = append(hard, o.At)
-		case settings.Ordinary:
-			hard = append(hard, o.At)
+		case settings.Local:
+			continue
 		case settings.Temporary:
-			temporary = append(temporary, o.At)
+			if w.now.Sub(last) < w.policy.MaxAge {
+				continue
+			}
+		case settings.Unsafe:
+			unsafe++
+		case settings.Ordinary:
 		}
+		row = append(row, o)
 	}
-	if len(unsafe) >= 2 {
-		return unsafe[0], true
+	if len(row) == 0 {
+		return time.Time{}, false
 	}
-	if n := len(temporary); n > 0 && temporary[n-1].Sub(last) >= w.policy.MaxAge {
-		hard = slices.SortedFunc(slices.Values(append(hard, temporary...)), time.Time.Compare)
+	long := len(row) >= w.policy.WithdrawAfter && row[len(row)-1].At.Sub(row[0].At) >= w.policy.WithdrawAfterTime
+	return row[0].At, long || unsafe >= 2
+}
+
+// doubted tells whether something that counts has failed since the last success.
+func (w world) doubted(s settings.Service) bool {
+	doubted := false
+	for _, o := range w.sorted(s) {
+		v := o.Verdict()
+		doubted = !v.Verified && (doubted || v.Failure.Kind.Weight() != settings.Local)
 	}
-	if n := len(hard); n > 0 && n >= w.policy.WithdrawAfter && hard[n-1].Sub(hard[0]) >= w.policy.WithdrawAfterTime {
-		return hard[0], true
-	}
-	return time.Time{}, false
+	return doubted
+}
+
+// held tells whether a service that worked may still be published.
+func (w world) held(s settings.Service) bool {
+	last, ok := w.lastSuccess(s)
+	return ok && (!w.doubted(s) || w.now.Before(last.Add(w.policy.Grace)))
 }
 
 func (w world) trusted(s settings.Service) bool {
@@ -146,8 +164,7 @@ func TestVerifyProperties(t *testing.T) {
 
 func (w world) checkSeenToWork(t *rapid.T, p settings.Published) {
 	last, ok := w.lastSuccess(p.Service)
-	inGrace := ok && w.now.Before(last.Add(w.policy.Grace))
-	if !inGrace && !(w.trusted(p.Service) && p.Basis == settings.BasisTrusted) {
+	if !w.held(p.Service) && !(w.trusted(p.Service) && p.Basis == settings.BasisTrusted) {
 		t.Fatalf("%s is published with basis %s; last success %v, %v", p.Service, p.Basis, last, ok)
 	}
 	_, failing := w.failing(p.Service)
@@ -162,7 +179,7 @@ func (w world) checkNotNothing(t *rapid.T, v settings.Verified, role settings.Ro
 		return
 	}
 	for _, s := range w.provider.Candidates() {
-		if last, ok := w.lastSuccess(s); s.Role() == role && ok && w.now.Before(last.Add(w.policy.Grace)) {
+		if s.Role() == role && w.held(s) {
 			t.Fatalf("nothing is published for %s while the grace of %s holds", role, s)
 		}
 	}

@@ -36,9 +36,9 @@ type Why string
 // The reasons.
 const (
 	WhyNotProbed Why = "not_probed" // no probe has ended yet
-	WhyUndecided Why = "undecided"  // it works; one that ranks higher has no outcome yet
+	WhyUndecided Why = "undecided"  // it could be; one that ranks higher has no outcome yet
 	WhyNeverSeen Why = "never_seen" // every probe so far failed
-	WhyGraceOver Why = "grace_over" // it worked once, longer than Grace ago
+	WhyGraceOver Why = "grace_over" // it worked once, longer than Grace ago, and fails
 )
 
 // Withheld is a candidate that may not be told to clients, with the reason.
@@ -60,7 +60,7 @@ func (w Withheld) String() string {
 	case WhyNotProbed:
 		return w.Service.String() + ": not probed yet"
 	case WhyUndecided:
-		return w.Service.String() + ": works; waiting for one that ranks higher"
+		return w.Service.String() + ": held back until one that ranks higher has an outcome"
 	case WhyGraceOver:
 		return fmt.Sprintf("%s: last seen to work at %s; %s", w.Service, w.Seen.UTC().Format(time.RFC3339), failure)
 	default:
@@ -74,6 +74,7 @@ type Verified struct {
 	provider  Provider
 	services  []Published
 	undecided []Role
+	unprobed  []Role
 }
 
 // Provider returns the declaration that the services belong to.
@@ -97,12 +98,16 @@ func (v Verified) Empty() bool { return len(v.services) == 0 }
 // published for it now may be in a few seconds.
 func (v Verified) Undecided(r Role) bool { return slices.Contains(v.undecided, r) }
 
+// Unprobed tells that a service of the role has no outcome yet: what cannot be said of
+// the others may be said of that one.
+func (v Verified) Unprobed(r Role) bool { return slices.Contains(v.unprobed, r) }
+
 // Equal tells whether both offer the same: then every document is the same too.
 func (v Verified) Equal(w Verified) bool {
 	same := func(a, b Published) bool {
 		return a.Service == b.Service && a.Basis == b.Basis && a.Password == b.Password
 	}
-	return slices.Equal(v.undecided, w.undecided) && slices.EqualFunc(v.services, w.services, same) && v.provider.equal(w.provider)
+	return slices.Equal(v.undecided, w.undecided) && slices.Equal(v.unprobed, w.unprobed) && slices.EqualFunc(v.services, w.services, same) && v.provider.equal(w.provider)
 }
 
 func (p Provider) equal(q Provider) bool {
@@ -163,8 +168,8 @@ type candidate struct {
 // seen tells whether a probe of the service has ended.
 func (c candidate) seen() bool { return !c.history.Newest.At.IsZero() }
 
-// Verify decides what may be published: only services that were seen to work within
-// Grace, or that the operator trusts; in the order of the policy, except that a
+// Verify decides what may be published: only services that were seen to work, and have
+// not been failing for longer than Grace, or that the operator trusts; in the order of the policy, except that a
 // failing service steps back behind those of its role that have succeeded since.
 // A service without a history is one that has not been probed. The same arguments
 // give the same result.
@@ -189,6 +194,9 @@ func Verify(p Provider, histories map[Service]History, now time.Time, policy Pol
 		}
 	}
 	for _, c := range candidates {
+		if r := c.service.Role(); !c.seen() && !slices.Contains(result.Verified.unprobed, r) {
+			result.Verified.unprobed = append(result.Verified.unprobed, r)
+		}
 		if c.basis == "" || slices.Contains(undecided, c.service.Role()) {
 			result.Withheld = append(result.Withheld, c.withheld())
 		}
@@ -220,14 +228,17 @@ func rank(p Provider, histories map[Service]History, policy Policy) []candidate 
 
 // judge sets the basis, and notes when it will change by itself.
 func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
-	since, failing := c.history.Failing(policy)
+	since, failing := c.history.Failing(now, policy)
 	c.since = since
 	success := c.history.Success
 	if !success.At.IsZero() {
 		next.consider(success.At.Add(policy.Grace))
+		next.consider(success.At.Add(policy.MaxAge))
 	}
+	// A success that nothing speaks against does not run out: our own network may be down.
+	over := c.history.doubted() && !now.Before(success.At.Add(policy.Grace))
 	switch {
-	case success.At.IsZero() || !now.Before(success.At.Add(policy.Grace)):
+	case success.At.IsZero() || over:
 		if c.trust != nil {
 			c.basis = BasisTrusted
 		}
@@ -235,9 +246,6 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 		c.basis = BasisGrace
 	default:
 		c.basis = success.Verdict().basis()
-	}
-	if c.basis == BasisProbed || c.basis == BasisLocal {
-		next.consider(success.At.Add(policy.MaxAge))
 	}
 }
 

@@ -104,7 +104,8 @@ func TestVerify(t *testing.T) {
 		{name: "behind everything that has succeeded since", services: submission, day: all(healthy, up(s2525, 20), up(s465, 20), down(s587, "refused", 15, 16, 25)), now: 25, want: "2525:probed 465:probed 587:grace"},
 		{name: "the first success brings it back", services: submission, day: all(healthy, up(s2525, 20), down(s587, "refused", 15, 16, 25), up(s587, 40)), now: 40, want: "587:probed 2525:probed 465:probed"},
 		{name: "when everything is down nothing moves", services: submission, day: all(healthy, down(s587, "refused", 15, 16, 25), down(s2525, "refused", 14, 16, 25), down(s465, "refused", 13, 16, 25)), now: 30, want: "587:grace 2525:grace 465:grace"},
-		{name: "grace ends", services: submission, day: all(healthy, down(s587, "refused", 15, 16, 25)), now: 72 * 60, want: "", withheld: []settings.Why{settings.WhyGraceOver, settings.WhyGraceOver, settings.WhyGraceOver}},
+		{name: "grace ends", services: submission, day: all(healthy, down(s587, "refused", 15, 16, 25)), now: 72 * 60, want: "2525:grace 465:grace", withheld: []settings.Why{settings.WhyGraceOver}},
+		{name: "for all that fail", services: submission, day: all(healthy, down(s587, "refused", 15, 16, 25), down(s2525, "temporary", 15), down(s465, "refused", 15)), now: 72 * 60, want: "", withheld: []settings.Why{settings.WhyGraceOver, settings.WhyGraceOver, settings.WhyGraceOver}},
 		{name: "not a moment earlier", services: submission, day: all(healthy, down(s587, "refused", 15, 16, 25)), now: 72*60 - 0.01, want: "587:grace 2525:grace 465:grace"},
 
 		{name: "an unsafe failure needs one confirmation", services: submission, day: all(healthy, up(s2525, 16), down(s587, "certificate_expired", 15)), now: 15, want: "587:probed 2525:probed 465:probed"},
@@ -113,6 +114,9 @@ func TestVerify(t *testing.T) {
 
 		{name: "temporary failures do not count", services: submission, day: all(healthy, up(s2525, 20), down(s587, "temporary", 15, 16, 25, 40, 55)), now: 55, want: "587:probed 2525:probed 465:probed"},
 		{name: "until the last success is old", services: submission, day: all(healthy, up(s2525, 20), down(s587, "temporary", 15, 16, 25, 60)), now: 60, want: "2525:probed 587:grace 465:grace"},
+		{name: "also when the newest of them came before that", services: submission, day: all(healthy, up(s2525, 55), down(s587, "temporary", 15, 30, 50)), now: 61, want: "2525:probed 587:grace 465:grace"},
+		{name: "an unsafe failure that ends a row of others", services: submission[:2], day: day{"0 " + s587 + " ok", "0 " + s2525 + " ok", "10 " + s587 + " refused", "12 " + s2525 + " ok", "15 " + s587 + " certificate_expired", "25 " + s587 + " certificate_expired"}, now: 25, want: "2525:probed 587:grace"},
+		{name: "grace does not end where only our own network failed", services: []string{s587}, day: all(up(s587, 0), down(s587, "local", 15, 60, 4000)), now: 73 * 60, want: "587:grace"},
 		{name: "local failures never count", services: submission, day: all(healthy, up(s2525, 50), down(s587, "local", 15, 16, 25, 60, 90)), now: 50, want: "587:probed 2525:probed 465:probed"},
 		{name: "what is not looked at for max_age is no longer fresh, but keeps its place", services: submission, day: all(healthy, up(s2525, 50)), now: 61, want: "587:grace 2525:probed 465:grace"},
 		{name: "a clock that jumped back", services: submission, day: healthy, now: -60, want: "587:probed 2525:probed 465:probed"},
@@ -193,7 +197,7 @@ func TestVerifyTrusted(t *testing.T) {
 		{"seen as well", day{"0 " + s587 + " ok", "0 " + s465 + " ok"}, 0, "587:probed 465:probed"},
 		{"failing, behind what has succeeded since", append(failing, "11 "+s465+" ok"), 11, "465:probed 587:trusted"},
 		{"failing, nothing better", failing, 11, "587:trusted"},
-		{"grace over", day{"0 " + s587 + " ok", "0 " + s465 + " ok"}, 73 * 60, "587:trusted"},
+		{"grace over", day{"0 " + s587 + " ok", "0 " + s465 + " ok", "1 " + s587 + " refused", "1 " + s465 + " refused"}, 73 * 60, "587:trusted"},
 	} {
 		if got := verify(tt.day, tt.now); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -225,7 +229,7 @@ func TestVerifyNextChange(t *testing.T) {
 		{"first answer", day{"0 " + s465 + " ok"}, 0, at(0).Add(settings.FirstAnswer)},
 		{"no longer fresh", day{"0 " + s587 + " ok"}, 1, at(60)},
 		{"grace ends", day{"0 " + s587 + " ok"}, 61, at(72 * 60)},
-		{"all over", day{"0 " + s587 + " ok"}, 73 * 60, time.Time{}},
+		{"all over", day{"0 " + s587 + " ok", "1 " + s587 + " refused"}, 73 * 60, time.Time{}},
 	} {
 		if got := settings.Verify(p, tt.day.histories(), at(tt.now), settings.DefaultPolicy()).NextChange; !got.Equal(tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

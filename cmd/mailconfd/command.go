@@ -36,10 +36,14 @@ const (
 
 // run is the whole program, so that tests can run it too.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &output{Writer: stdout}
+	a := &app{environ: environ, stdin: stdin, stdout: out, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, errFaults)) {
+		err = out.err
+	}
 	switch {
 	case err == nil:
 		return exitWell
@@ -53,6 +57,22 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return exitCannot
 }
 
+// output is where results go. It keeps the first error of writing, so that a full disk
+// is never taken for success.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write is io.Writer's.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("results cannot be written: %w", err)
+	}
+	return n, err
+}
+
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mailconfd",
@@ -61,7 +81,7 @@ func (a *app) command() *cobra.Command {
 answers Thunderbird autoconfig and Outlook Autodiscover, and prints the SRV
 records that say the same. "mailconfd demo" shows all of it on this machine,
 with no set-up.`,
-		Args:                       cobra.NoArgs,
+		Args:                       a.noCommand,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -81,6 +101,18 @@ with no set-up.`,
 	root.AddCommand(a.serve(), a.probe(), a.render(), a.records(), a.doctor(), a.configuration(), a.demo(), a.version())
 	root.InitDefaultCompletionCmd()
 	return root
+}
+
+// noCommand refuses a word that is no command, with the nearest that is.
+func (a *app) noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s; mailconfd --help lists them all", args[0], hint)
 }
 
 // setUpLog makes the log of the flags.

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailconfd/config"
+	"mailconfd/internal/server"
 )
 
 func (a *app) configuration() *cobra.Command {
@@ -34,12 +36,11 @@ with it. Exit code 1: there are faults; 2: it cannot be read.`,
 			if len(args) == 1 {
 				options.File = args[0]
 			}
-			if options.File != "" { // a file that cannot be read is not a file with faults
-				f, err := os.Open(options.File)
-				if err != nil {
-					return err
-				}
-				_ = f.Close()
+			// A file that cannot be read is not a file with faults. To open a pipe would wait.
+			if info, err := os.Stat(options.File); options.File != "" && err != nil {
+				return err
+			} else if options.File != "" && !info.Mode().IsRegular() {
+				return fmt.Errorf("%s is no file", options.File)
 			}
 			cfg, warnings, err := config.Load(options)
 			for _, w := range warnings {
@@ -56,6 +57,10 @@ with it. Exit code 1: there are faults; 2: it cannot be read.`,
 			if cfg.File == "" {
 				return errors.New("there is no configuration file; give one with --config, or write ./mailconfd.yaml (mailconfd config example)")
 			}
+			if err := a.usable(cfg); err != nil {
+				fmt.Fprintln(a.stderr, err)
+				return errFaults
+			}
 			domains := 0
 			for range cfg.Domains() {
 				domains++
@@ -64,6 +69,16 @@ with it. Exit code 1: there are faults; 2: it cannot be read.`,
 			return err
 		},
 	}
+}
+
+// usable tries what else serve needs of a configuration: the files that it names.
+func (a *app) usable(cfg config.Config) error {
+	_, err := a.outside(cfg, time.Minute)
+	if cfg.TLS.Mode == config.TLSFiles {
+		_, broken := server.LoadCertificates(a.log, time.Now, keyPairs(cfg)...)
+		err = errors.Join(err, broken)
+	}
+	return err
 }
 
 func (a *app) configPrint(name, short string, text func() []byte) *cobra.Command {

@@ -66,8 +66,9 @@ func (w world) BestMX(ctx context.Context, domain string) ([]string, error) {
 	}
 	var best []string
 	for _, mx := range records {
-		if !mx.Null() && mx.Preference == records[0].Preference {
-			best = append(best, mx.Host)
+		host, err := settings.ParseHost(mx.Host)
+		if err == nil && mx.Preference == records[0].Preference {
+			best = append(best, host)
 		}
 	}
 	return best, nil
@@ -91,6 +92,25 @@ func (a *app) look(ctx context.Context, w world, services []settings.Service) ([
 		all = append(all, seen[s])
 	}
 	return all, nil
+}
+
+// blind returns an error if nothing was seen of any service, because our own network,
+// proxy or resolver does not work.
+func blind(seen []settings.Observation) error {
+	var first *settings.Failure
+	for _, o := range seen {
+		v := o.Verdict()
+		if v.Verified || v.Failure.Kind != settings.FailureLocal {
+			return nil
+		}
+		if first == nil {
+			first = v.Failure
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return fmt.Errorf("nothing could be looked at from here: %s; %s (--resolver, --via and their variables say how)", first.Detail, first.Kind.Text().Remedy)
 }
 
 // verify decides, from one look at a provider, what may be published now.
@@ -141,6 +161,9 @@ func (v *view) of(ctx context.Context, domain string) (settings.Result, error) {
 	if _, known := v.results[name]; !known {
 		seen, err := v.app.look(ctx, v.world, v.cfg.Providers[i].Candidates())
 		if err != nil {
+			return settings.Result{}, err
+		}
+		if err := blind(seen); err != nil {
 			return settings.Result{}, err
 		}
 		v.results[name] = verify(v.cfg.Providers[i], seen, v.cfg.Policy)

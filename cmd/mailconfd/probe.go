@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ or POP3).`,
 			} else {
 				report.table(a.screenOf(a.stdout), cfg.Policy, trace)
 			}
-			return errors.Join(err, targets.faults(seen))
+			return cmp.Or(err, blind(seen), targets.faults(seen))
 		},
 	}
 	lookOutside(c, &timeout)
@@ -77,7 +78,8 @@ type target struct {
 
 type targets []target
 
-// targetsOf reads the arguments; without any, the providers' services are named.
+// targetsOf reads the arguments. Without any, each provider of the configuration is one
+// target: not every candidate of its hosts has to work.
 func targetsOf(args []string, providers []settings.Provider) (targets, error) {
 	var all targets
 	for _, arg := range args {
@@ -92,7 +94,7 @@ func targetsOf(args []string, providers []settings.Provider) (targets, error) {
 		host, err := settings.ParseHost(arg)
 		if err != nil {
 			if strings.Contains(arg, ":") {
-				return nil, fmt.Errorf("%q: a port needs its service, such as submission://%s", arg, arg)
+				return nil, fmt.Errorf("%q: a port needs its service, such as %s", arg, serviceFor(arg))
 			}
 			return nil, err
 		}
@@ -108,6 +110,20 @@ func targetsOf(args []string, providers []settings.Provider) (targets, error) {
 		return nil, errors.New("nothing to probe: give a host, such as mail.example.org, or a configuration with --config")
 	}
 	return all, nil
+}
+
+// serviceFor returns what was probably meant by HOST:PORT, or by imaps:HOST.
+func serviceFor(arg string) string {
+	before, after, _ := strings.Cut(arg, ":")
+	if settings.Scheme(before).Role() != "" {
+		return before + "://" + strings.TrimLeft(after, "/")
+	}
+	for _, s := range settings.Candidates(before) {
+		if fmt.Sprint(s.Port) == after {
+			return s.String()
+		}
+	}
+	return "submission://" + arg
 }
 
 // services returns what is to be probed, each service once.

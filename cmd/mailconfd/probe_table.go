@@ -40,31 +40,59 @@ func (r report) table(s screen, policy settings.Policy, trace bool) {
 	}
 }
 
-// found prints a line for each service. A narrow screen has no columns for TLS and
-// login, which --format json has.
+// columns are what there is to say of a service, the least important last: a screen that
+// is too narrow for all drops those.
+var columns = []struct {
+	title string
+	cell  func(screen, settings.Service, settings.Verdict) string
+}{
+	{"service", func(_ screen, of settings.Service, _ settings.Verdict) string { return string(of.Scheme) }},
+	{"port", func(_ screen, of settings.Service, _ settings.Verdict) string { return fmt.Sprint(of.Port) }},
+	{"result", func(s screen, _ settings.Service, v settings.Verdict) string { return s.result(v) }},
+	{"certificate", func(_ screen, _ settings.Service, v settings.Verdict) string { return tlsWords(v.TLS) }},
+	{"login with", func(_ screen, _ settings.Service, v settings.Verdict) string { return strings.Join(v.Auth, " ") }},
+}
+
+// found prints a line for each service.
 func (s screen) found(seen []settings.Observation) {
+	n := len(columns)
+	lines := s.rows(seen, n)
+	for n > 3 && slices.ContainsFunc(lines, func(l string) bool { return text.StringWidthWithoutEscSequences(l) > s.width }) {
+		n--
+		lines = s.rows(seen, n)
+	}
+	for _, line := range lines {
+		fmt.Fprintln(s, line)
+	}
+	if n < len(columns) {
+		s.paragraph(2, "", "(a wider screen, or --format json, has more)")
+	}
+}
+
+// rows renders the first n columns.
+func (s screen) rows(seen []settings.Observation, n int) []string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleDefault)
 	t.Style().Options = table.Options{SeparateHeader: s.terminal}
 	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
 	t.Style().Format.Header = text.FormatUpper
-	narrow := s.width < 80
-	header := table.Row{"service", "port", "result", "tls", "login with"}
-	if narrow {
-		header = header[:3]
+	var header table.Row
+	for _, c := range columns[:n] {
+		header = append(header, c.title)
 	}
 	t.AppendHeader(header)
 	for _, o := range seen {
-		v := o.Verdict()
-		row := table.Row{o.Service.Scheme, fmt.Sprint(o.Service.Port), s.result(v), tlsWords(v.TLS), strings.Join(v.Auth, " ")}
-		if narrow {
-			row = row[:3]
+		var row table.Row
+		for _, c := range columns[:n] {
+			row = append(row, c.cell(s, o.Service, o.Verdict()))
 		}
 		t.AppendRow(row)
 	}
+	var lines []string
 	for _, line := range strings.Split(t.Render(), "\n") {
-		fmt.Fprintln(s, "  "+strings.TrimRight(line, " "))
+		lines = append(lines, strings.TrimRight("  "+line, " "))
 	}
+	return lines
 }
 
 func (s screen) result(v settings.Verdict) string {
@@ -84,7 +112,7 @@ func tlsWords(t *settings.TLS) string {
 	if t == nil {
 		return ""
 	}
-	return t.Version + ", certificate until " + t.NotAfter.UTC().Format(time.DateOnly)
+	return t.Version + " until " + t.NotAfter.UTC().Format(time.DateOnly)
 }
 
 // toUse prints the order in which clients should be told, and why.
@@ -95,7 +123,10 @@ func (s screen) toUse(seen []settings.Observation, policy settings.Policy) {
 	}
 	v := verify(p, seen, policy).Verified
 	s.heading("Use")
-	if v.Empty() {
+	switch {
+	case blind(seen) != nil:
+		s.paragraph(2, "", "unknown: nothing was tested")
+	case v.Empty():
 		s.paragraph(2, "", "nothing: no service works as a client needs it")
 	}
 	for _, r := range settings.Roles() {

@@ -44,6 +44,9 @@ domains that the configuration names are printed.`,
 			if len(domains) == 0 {
 				return errors.New("no domain: give one, such as example.org; wildcards and MX rules name none")
 			}
+			if c.Flags().Changed("ttl") && ttl < time.Second {
+				return fmt.Errorf("--ttl %s: want whole seconds, such as 1h or 300s", ttl)
+			}
 			for i, name := range domains {
 				domain, err := settings.ParseDomain(name)
 				if err != nil {
@@ -57,7 +60,7 @@ domains that the configuration names are printed.`,
 				if err != nil {
 					return err
 				}
-				if err := a.printSet(set, as, i > 0); err != nil {
+				if err := a.printSet(set, as, len(domains) > 1, i > 0); err != nil {
 					return err
 				}
 			}
@@ -71,10 +74,17 @@ domains that the configuration names are printed.`,
 	return c
 }
 
-// printSet prints the records of one domain, and on stderr what has none.
-func (a *app) printSet(set srvrecords.Set, as string, further bool) error {
-	for _, w := range set.Withheld {
-		fmt.Fprintln(a.stderr, "withheld: "+w.String())
+// printSet prints the records of one domain, and on stderr what has none; a terminal
+// shows that in the comments of the zone already.
+func (a *app) printSet(set srvrecords.Set, as string, several, further bool) error {
+	if as != "zone" || !a.screenOf(a.stdout).terminal {
+		of := ""
+		if several {
+			of = set.Domain + ": "
+		}
+		for _, w := range set.Withheld {
+			fmt.Fprintln(a.stderr, "withheld: "+of+w.String())
+		}
 	}
 	if as == "json" {
 		e := json.NewEncoder(a.stdout)

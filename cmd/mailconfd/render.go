@@ -28,8 +28,14 @@ func (a *app) render() *cobra.Command {
 		Long: `render probes the services of the address's provider now and prints the document
 that a client would get for the address, or for a domain alone. FORMAT is ` + strings.Join(names, " or ") + `.
 Exit code 1: the document is not published; the reasons are on stderr.`,
-		Example: `  mailconfd render autoconfig jane@example.org --mail-host mail.example.org`,
-		Args:    cobra.ExactArgs(2),
+		Example:   `  mailconfd render autoconfig jane@example.org --mail-host mail.example.org`,
+		ValidArgs: names,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("want FORMAT and ADDRESS, such as: mailconfd render autoconfig jane@example.org")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			f := server.Format(args[0])
 			if !slices.Contains(server.Formats(), f) {

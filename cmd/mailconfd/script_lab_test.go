@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -50,23 +49,4 @@ func setZone(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(parser.Err())
 	internetOf(ts).SetRecords(records)
-}
-
-// awaitFile: awaitfile FILE TEXT waits until a file that a command writes holds the text.
-func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		data, _ := os.ReadFile(ts.MkAbs(args[0]))
-		if strings.Contains(string(data), args[1]) {
-			return
-		}
-		select {
-		case <-deadline.C:
-			ts.Fatalf("waited in vain for %q in %s; it holds: %s", args[1], args[0], data)
-		case <-tick.C:
-		}
-	}
 }

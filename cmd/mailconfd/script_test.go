@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
 // script is one story. Beside the commands of testscript there are break, mend, get,
-// await and hangup, below, and map, zone and awaitfile in script_lab_test.go.
+// await and hangup, below, and map and zone in script_lab_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -143,25 +143,44 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 
 // await: await [flags] URL TEXT waits until the answer holds the text.
 func await(ts *testscript.TestScript, neg bool, args []string) {
+	until(ts, func() (bool, string) {
+		r, client, rest := request(ts, args)
+		response, err := client.Do(r)
+		if err != nil {
+			return false, err.Error()
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		last := response.Status + "\n" + string(body)
+		return len(rest) == 1 && strings.Contains(last, rest[0]) != neg, last
+	})
+}
+
+// awaitFile: awaitfile FILE TEXT waits until a file holds the text.
+func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: awaitfile FILE TEXT")
+	}
+	until(ts, func() (bool, string) {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && strings.Contains(string(data), args[1]) != neg, string(data)
+	})
+}
+
+// until waits for something to be so, twenty seconds at the most.
+func until(ts *testscript.TestScript, so func() (bool, string)) {
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		r, client, rest := request(ts, args)
-		last := "no answer"
-		response, err := client.Do(r)
-		if err == nil {
-			body, _ := io.ReadAll(response.Body)
-			_ = response.Body.Close()
-			last = response.Status + "\n" + string(body)
-			if len(rest) == 1 && strings.Contains(last, rest[0]) != neg {
-				return
-			}
+		ok, last := so()
+		if ok {
+			return
 		}
 		select {
 		case <-deadline.C:
-			ts.Fatalf("waited in vain for %q; last: %s", rest, last)
+			ts.Fatalf("waited in vain; last: %s", last)
 		case <-tick.C:
 		}
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -22,6 +24,7 @@ import (
 	"mailconfd/internal/server"
 	"mailconfd/internal/store"
 	"mailconfd/settings"
+	"mailconfd/srvrecords"
 )
 
 func (a *app) serve() *cobra.Command {
@@ -58,13 +61,13 @@ again; a bad one leaves the good one running.`,
 			if err != nil {
 				return err
 			}
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			listeners, err := openDoors(c.Context(), cfg)
 			if err != nil {
 				return err
 			}
-			hangups := make(chan os.Signal, 1)
-			signal.Notify(hangups, syscall.SIGHUP)
-			defer signal.Stop(hangups)
 			return d.run(c.Context(), listeners, hangups, load)
 		},
 	}
@@ -93,14 +96,20 @@ type daemon struct {
 	checks    *selfCheck
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
-	silent    map[string][]string                      // by provider: why formats are not published, as last logged
+	told      map[string]told                          // by provider: what was last logged
+}
+
+// told is what the log has of a provider.
+type told struct {
+	answers map[settings.Role]string
+	missing []string // why formats are not published
 }
 
 // newDaemon builds everything and starts nothing.
 func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), silent: map[string][]string{}}
+	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), told: map[string]told{}}
 	d.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mailconfd_config_reloads_total", Help: "Configurations read again: taken up, or refused because of faults.",
 	}, []string{"outcome"})
@@ -116,21 +125,26 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 		Changed: d.publish, Retired: d.retire,
 	})
 	options := server.Options{
-		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, MaxAge: min(cfg.Probe.Interval, time.Hour),
+		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, MaxAge: maxAge(cfg),
 		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
 	}
 	var err error
 	if cfg.TLS.Mode == config.TLSFiles {
-		var pairs []server.KeyPair
-		for _, c := range cfg.TLS.Certificates {
-			pairs = append(pairs, server.KeyPair(c))
-		}
-		if options.Certificates, err = server.LoadCertificates(log, time.Now, pairs...); err != nil {
+		if options.Certificates, err = server.LoadCertificates(log, time.Now, keyPairs(cfg)...); err != nil {
 			return nil, err
 		}
 	}
 	d.server, err = server.New(options)
 	return d, err
+}
+
+// keyPairs returns the certificates of a configuration as the server has them.
+func keyPairs(cfg config.Config) []server.KeyPair {
+	var pairs []server.KeyPair
+	for _, c := range cfg.TLS.Certificates {
+		pairs = append(pairs, server.KeyPair(c))
+	}
+	return pairs
 }
 
 // openDoors opens every door of the configuration; those opened are closed if one fails.
@@ -215,6 +229,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 	}
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.checks.take(cfg)
+	d.server.SetMaxAge(maxAge(cfg))
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
 	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
@@ -256,18 +271,16 @@ func (d *daemon) Find(ctx context.Context, readings ...string) (provider, domain
 	return d.directory.Load().Find(ctx, readings...)
 }
 
-// publish lets the server answer with what may be published now, and logs why a format
-// is not there whenever the reason changes.
+// maxAge is how long clients may keep a document: what they have is then never older
+// than two rounds of probes.
+func maxAge(cfg config.Config) time.Duration { return min(cfg.Probe.Interval, time.Hour) }
+
+// publish lets the server answer with what may be published now, and logs what changes
+// for clients.
 func (d *daemon) publish(p settings.Provider, r settings.Result) {
-	var reasons []string
-	for _, err := range d.server.Publish(p.Name, r.Verified) {
-		reasons = append(reasons, err.Error())
-	}
-	if !slices.ContainsFunc(settings.Roles(), r.Verified.Undecided) && !slices.Equal(reasons, d.silent[p.Name]) {
-		for _, reason := range reasons {
-			d.log.Warn(reason, "provider", p.Name)
-		}
-		d.silent[p.Name] = reasons
+	missing := d.server.Publish(p.Name, r.Verified)
+	if !slices.ContainsFunc(settings.Roles(), func(role settings.Role) bool { return r.Verified.Undecided(role) || r.Verified.Unprobed(role) }) {
+		d.tell(p, r, missing)
 	}
 	d.checks.poke()
 	if d.changed != nil {
@@ -275,7 +288,57 @@ func (d *daemon) publish(p settings.Provider, r settings.Result) {
 	}
 }
 
+// tell logs the answers that are new, and what is left out of a format, once.
+func (d *daemon) tell(p settings.Provider, r settings.Result, missing []error) {
+	before := d.told[p.Name]
+	now := told{answers: map[settings.Role]string{}}
+	for _, role := range settings.Roles() {
+		now.answers[role] = "none"
+		if services := r.Verified.Services(role); len(services) > 0 {
+			now.answers[role] = fmt.Sprintf("%s (%s)", services[0].Service, services[0].Basis)
+		}
+		if was, is := cmp.Or(before.answers[role], "none"), now.answers[role]; was != is {
+			d.log.Info("clients are told", "provider", p.Name, "role", string(role), "service", is, "before", was)
+		}
+		if slices.Contains(p.NotOffered, role) && now.answers[role] != "none" {
+			missing = append(missing, fmt.Errorf("%s is said not to be offered, and works: it is published", role))
+		}
+	}
+	for _, err := range append(missing, leftOut(r)...) {
+		now.missing = append(now.missing, err.Error())
+	}
+	for _, reason := range now.missing {
+		if !slices.Contains(before.missing, reason) {
+			d.log.Warn(reason, "provider", p.Name)
+		}
+	}
+	d.told[p.Name] = now
+}
+
+// leftOut returns why DNS has no record at all for a role that is published.
+func leftOut(r settings.Result) []error {
+	set, err := srvrecords.Compile(r, "example.org", srvrecords.Options{}) // any domain: records differ by owner only
+	if err != nil {
+		return []error{err}
+	}
+	recorded := map[settings.Role]bool{}
+	for _, record := range set.Records {
+		if s, err := settings.ParseService(record.Service); err == nil {
+			recorded[s.Role()] = true
+		}
+	}
+	var all []error
+	for _, w := range set.Withheld {
+		s, err := settings.ParseService(w.Service)
+		published := err == nil && slices.ContainsFunc(r.Verified.Services(s.Role()), func(p settings.Published) bool { return p.Service == s })
+		if published && !recorded[s.Role()] {
+			all = append(all, errors.New("SRV records leave out "+w.String()))
+		}
+	}
+	return all
+}
+
 func (d *daemon) retire(provider string) {
 	d.server.Retire(provider)
-	delete(d.silent, provider)
+	delete(d.told, provider)
 }

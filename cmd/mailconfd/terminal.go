@@ -20,7 +20,7 @@ import (
 // show colour. Colour never carries a meaning alone.
 type screen struct {
 	io.Writer
-	terminal bool
+	terminal bool // it can be drawn on
 	width    int
 	colour   bool
 }
@@ -38,9 +38,12 @@ func (a *app) screenOf(w io.Writer) screen {
 	if width, err := strconv.Atoi(a.env("COLUMNS")); err == nil && width > 0 {
 		s.width = max(width, minWidth)
 	}
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.terminal = true
-		s.colour = a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
+		s.terminal = a.env("TERM") != "dumb"
+		s.colour = s.terminal && a.env("NO_COLOR") == ""
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			s.width = max(width, minWidth)
 		}

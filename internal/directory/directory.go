@@ -34,9 +34,11 @@ type mxRule struct {
 	except   []string
 }
 
-// New makes a directory of rules. MX answers come from lookup, which outlives it.
+// New makes a directory of rules. MX answers come from lookup, which outlives it, and
+// forgets what was not served before.
 func New(rules iter.Seq[Rule], lookup *MXCache) *Directory {
 	d := &Directory{names: map[string]string{}, wildcards: map[string]string{}, mx: map[string]mxRule{}, lookup: lookup}
+	lookup.Forget()
 	for r := range rules {
 		switch {
 		case r.Name != "":
@@ -79,16 +81,14 @@ func (d *Directory) Find(ctx context.Context, readings ...string) (provider, dom
 		return "", "", nil
 	}
 	domain = readings[len(readings)-1]
-	best, err := d.lookup.Best(ctx, domain)
-	if err != nil {
+	host, err := d.lookup.Match(ctx, domain, func(host string) bool {
+		rule, ok := d.mx[host]
+		return ok && !slices.Contains(rule.except, domain)
+	})
+	if err != nil || host == "" {
 		return "", "", err
 	}
-	for _, host := range best {
-		if rule, ok := d.mx[host]; ok && !slices.Contains(rule.except, domain) {
-			return rule.provider, domain, nil
-		}
-	}
-	return "", "", nil
+	return d.mx[host].provider, domain, nil
 }
 
 // wildcard returns the provider of the nearest wildcard above a name.

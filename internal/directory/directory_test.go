@@ -53,12 +53,16 @@ var rules = []directory.Rule{
 	{MX: []string{"mx.other.example"}, Provider: "other"},
 }
 
+// hosted is how a directory would judge.
+func hosted(host string) bool { return host == "mx.hoster.example" }
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	z := &zone{mx: map[string][]string{
 		"moved.example": {"mx.hoster.example"}, "second.example": {"mx.elsewhere.example", "mx2.hoster.example"},
 		"elsewhere.example": {"mx.elsewhere.example"}, "not.example": {"mx.hoster.example"}, "broken.example": {},
 		"example.org": {"mx.other.example"}, "autoconfig.moved.example": {"mx.other.example"},
+		"schokokeks.org": {"mx.hoster.example"}, "co.uk": {"mx.hoster.example"},
 	}}
 	d := directory.New(slices.Values(rules), directory.NewMXCache(z))
 	for _, tt := range []struct {
@@ -86,6 +90,7 @@ func TestFind(t *testing.T) {
 		{readings: []string{"nowhere.example"}},
 		{readings: []string{"broken.example"}, fails: true},
 		{readings: []string{"co.uk"}},
+		{readings: []string{"schokokeks.org"}, provider: "hosting", domain: "schokokeks.org"}, // in the private part of the Public Suffix List
 		{readings: nil},
 	} {
 		provider, domain, err := d.Find(t.Context(), tt.readings...)
@@ -113,7 +118,7 @@ func TestMXIsRemembered(t *testing.T) {
 			t.Helper()
 			<-time.After(after)
 			before := z.count()
-			c.Best(t.Context(), domain)
+			c.Match(t.Context(), domain, hosted)
 			if got := z.count() - before; got != want {
 				t.Errorf("%s after %s: %d look-ups, want %d", domain, after, got, want)
 			}
@@ -138,7 +143,7 @@ func TestMXLookUpsAreCoalescedAndShort(t *testing.T) {
 		start := time.Now()
 		for range 100 {
 			wg.Go(func() {
-				if _, err := c.Best(t.Context(), "slow.example"); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := c.Match(t.Context(), "slow.example", hosted); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want the deadline", err)
 				}
 			})
@@ -156,11 +161,11 @@ func TestMXCallerThatGoesAwayIsNotWaitedFor(t *testing.T) {
 		c := directory.NewMXCache(&zone{takes: time.Second, mx: map[string][]string{"moved.example": {"mx.hoster.example"}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := c.Best(ctx, "moved.example"); !errors.Is(err, context.Canceled) {
+		if _, err := c.Match(ctx, "moved.example", hosted); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		if hosts, err := c.Best(t.Context(), "moved.example"); err != nil || len(hosts) != 1 {
-			t.Errorf("the look-up was cut short for the next caller: %v, %v", hosts, err)
+		if host, err := c.Match(t.Context(), "moved.example", hosted); err != nil || host == "" {
+			t.Errorf("the look-up was cut short for the next caller: %v, %v", host, err)
 		}
 	})
 }
@@ -172,7 +177,7 @@ func TestMXLookUpsAreBounded(t *testing.T) {
 		c := directory.NewMXCache(z)
 		busy := 0
 		for i := range 1000 {
-			if _, err := c.Best(t.Context(), fmt.Sprintf("d%d.example", i)); errors.Is(err, directory.ErrBusy) {
+			if _, err := c.Match(t.Context(), fmt.Sprintf("d%d.example", i), hosted); errors.Is(err, directory.ErrBusy) {
 				busy++
 			}
 		}
@@ -180,8 +185,98 @@ func TestMXLookUpsAreBounded(t *testing.T) {
 			t.Errorf("%d look-ups and %d refusals of 1000 at once, want 200 and 800", z.count(), busy)
 		}
 		<-time.After(time.Second)
-		if _, err := c.Best(t.Context(), "later.example"); err != nil {
+		if _, err := c.Match(t.Context(), "later.example", hosted); err != nil {
 			t.Errorf("a second later: %v", err)
 		}
 	})
+}
+
+func TestStrangersCannotPushOutWhatIsOurs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{mx: map[string][]string{"moved.example": {"mx.hoster.example"}}}
+		c := directory.NewMXCache(z)
+		ask := func() (string, error) { return c.Match(t.Context(), "moved.example", hosted) }
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		flood := func(n int) {
+			for i := range n {
+				_, _ = c.Match(t.Context(), fmt.Sprintf("d%d-%d.example", n, i), hosted)
+			}
+		}
+		for range 1100 { // 55,000 names at the highest rate that is let through
+			flood(50)
+			<-time.After(time.Second)
+		}
+		before := z.count()
+		if host, err := ask(); err != nil || !hosted(host) || z.count() != before {
+			t.Errorf("after a flood of names: %v, %v, %d look-ups", host, err, z.count()-before)
+		}
+		<-time.After(time.Hour)
+		flood(300)
+		if host, err := ask(); err != nil || !hosted(host) {
+			t.Errorf("expired in the middle of a flood: %v, %v", host, err)
+		}
+	})
+}
+
+func TestMXOutageServesWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{mx: map[string][]string{"moved.example": {"mx.hoster.example"}}}
+		c := directory.NewMXCache(z)
+		ask := func() (string, error) { return c.Match(t.Context(), "moved.example", hosted) }
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		z.mu.Lock()
+		z.mx["moved.example"] = nil // SERVFAIL
+		z.mu.Unlock()
+		<-time.After(23 * time.Hour)
+		if host, err := ask(); err != nil || !hosted(host) {
+			t.Errorf("in an outage of DNS: %v, %v", host, err)
+		}
+		<-time.After(2 * time.Hour)
+		if _, err := ask(); err == nil {
+			t.Error("still known after a day without an answer")
+		}
+	})
+}
+
+// A stranger's wildcard that leads to a host of ours makes every name below it ours, as
+// far as DNS goes. It must not push the real customers out.
+func TestStrangersWildcardHasFewPlaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{mx: map[string][]string{"moved.example": {"mx.hoster.example"}}}
+		for i := range 1000 {
+			z.mx[fmt.Sprintf("d%d.evil.example", i)] = []string{"mx.hoster.example"}
+		}
+		c := directory.NewMXCache(z)
+		served, busy := 0, 0
+		for i := range 1000 {
+			switch host, err := c.Match(t.Context(), fmt.Sprintf("d%d.evil.example", i), hosted); {
+			case errors.Is(err, directory.ErrBusy):
+				busy++
+			case err == nil && hosted(host):
+				served++
+			}
+		}
+		if served != 50 || busy != 950 {
+			t.Errorf("%d served and %d refused of 1000 names below one domain at once, want 50 and 950", served, busy)
+		}
+		if host, err := c.Match(t.Context(), "moved.example", hosted); err != nil || !hosted(host) {
+			t.Errorf("a customer meanwhile: %q, %v", host, err)
+		}
+	})
+}
+
+func TestAnswersAreCutShort(t *testing.T) {
+	t.Parallel()
+	z := &zone{mx: map[string][]string{"moved.example": append(slices.Repeat([]string{"mx.elsewhere.example"}, 16), "mx.hoster.example")}}
+	c := directory.NewMXCache(z)
+	if host, err := c.Match(t.Context(), "moved.example", hosted); err != nil || host != "" {
+		t.Errorf("the seventeenth host was looked at: %q, %v", host, err)
+	}
 }

@@ -10,8 +10,7 @@ import (
 // ParseBreak reads what follows --break and the word break of the demo:
 // SERVICE=FAULT, such as "submission:2525=refused" or "imaps=certificate_expired".
 // SERVICE is read by ParseService; FAULT is a failure kind, with "/VARIANT" behind
-// it for another way to show it. The error says what was expected, the nearest word
-// first.
+// it for another way to show it. The error says what was expected.
 func ParseBreak(words string) (settings.Service, Fault, error) {
 	serviceWord, faultWord, both := strings.Cut(words, "=")
 	if !both {
@@ -55,41 +54,5 @@ func unknownService(word string) error {
 	for _, service := range settings.Candidates(Host) {
 		names = append(names, shortName(service))
 	}
-	return fmt.Errorf("no service %q%s; there are %s", word, hint(word, names), strings.Join(names, ", "))
-}
-
-// hint asks whether the nearest of the words was meant, if one is near.
-func hint(word string, words []string) string {
-	best, least := "", 1+len(word)/5
-	for _, candidate := range words {
-		if d := distance(word, candidate); d <= least {
-			best, least = candidate, d-1
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// distance is the least number of letters to insert, delete or replace to get from a
-// to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("no service %q; there are %s", word, strings.Join(names, ", "))
 }

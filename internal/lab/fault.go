@@ -167,8 +167,7 @@ func (f Fault) whyNot() string {
 	case f.Kind == settings.FailureDNS || f.Kind == settings.FailureLocal:
 		return fmt.Sprintf("no server can show %s", f.Kind)
 	}
-	every := append(Faults(settings.STARTTLS), Faults(settings.ImplicitTLS)...)
-	return fmt.Sprintf("no fault %q%s", f, hint(f.String(), words(every)))
+	return fmt.Sprintf("no fault %q", f)
 }
 
 func words(faults []Fault) []string {

@@ -6,32 +6,24 @@ import (
 	"mailconfd/settings"
 )
 
-// metrics tell what probing comes to. All labels come from closed sets.
-type metrics struct {
-	probes    *prometheus.CounterVec
-	published *prometheus.GaugeVec
-	withheld  *prometheus.GaugeVec
-}
+// What probing comes to. All labels come from closed sets. docs/metrics.md has them.
+var (
+	servicesPublished = prometheus.NewDesc("mailconfd_services_published", "Services that are published, by role and basis.", []string{"role", "basis"}, nil)
+	servicesWithheld  = prometheus.NewDesc("mailconfd_services_withheld", "Services that are declared and not published, by role and reason.", []string{"role", "reason"}, nil)
+	serviceWarnings   = prometheus.NewDesc("mailconfd_service_warnings", "Services whose newest probe passed with a warning, by kind.", []string{"kind"}, nil)
+)
 
-func newMetrics(r prometheus.Registerer) *metrics {
-	m := &metrics{
-		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mailconfd_probes_total", Help: "Probes by scheme and outcome: verified, or the kind of failure.",
-		}, []string{"scheme", "outcome"}),
-		published: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mailconfd_services_published", Help: "Services that are published, by role and basis.",
-		}, []string{"role", "basis"}),
-		withheld: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mailconfd_services_withheld", Help: "Services that are declared and not published, by role and reason.",
-		}, []string{"role", "reason"}),
-	}
+// register makes the metrics of a monitor.
+func (m *Monitor) register(r prometheus.Registerer) {
+	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mailconfd_probes_total", Help: "Probes by scheme and outcome: verified, or the kind of failure.",
+	}, []string{"scheme", "outcome"})
 	if r != nil {
-		r.MustRegister(m.probes, m.published, m.withheld)
+		r.MustRegister(m.probes, collector{m})
 	}
-	return m
 }
 
-func (m *metrics) probed(s settings.Service, v settings.Verdict) {
+func (m *Monitor) count(s settings.Service, v settings.Verdict) {
 	outcome := "verified"
 	if !v.Verified {
 		outcome = string(v.Failure.Kind)
@@ -39,17 +31,47 @@ func (m *metrics) probed(s settings.Service, v settings.Verdict) {
 	m.probes.WithLabelValues(string(s.Scheme), outcome).Inc()
 }
 
-func (m *metrics) publishing(results []settings.Result) {
-	m.published.Reset()
-	m.withheld.Reset()
-	for _, result := range results {
+// collector counts what is published when somebody asks.
+type collector struct{ *Monitor }
+
+// Describe is prometheus.Collector's.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{servicesPublished, servicesWithheld, serviceWarnings} {
+		ch <- d
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	counts := map[*prometheus.Desc]map[[2]string]int{servicesPublished: {}, servicesWithheld: {}, serviceWarnings: {}}
+	c.mu.RLock()
+	for _, p := range c.providers {
 		for _, r := range settings.Roles() {
-			for _, p := range result.Verified.Services(r) {
-				m.published.WithLabelValues(string(r), string(p.Basis)).Inc()
+			for _, s := range p.result.Verified.Services(r) {
+				counts[servicesPublished][[2]string{string(r), string(s.Basis)}]++
 			}
 		}
-		for _, w := range result.Withheld {
-			m.withheld.WithLabelValues(string(w.Service.Role()), string(w.Why)).Inc()
+		for _, w := range p.result.Withheld {
+			counts[servicesWithheld][[2]string{string(w.Service.Role()), string(w.Why)}]++
+		}
+	}
+	for _, w := range c.services {
+		told := map[settings.WarningKind]bool{}
+		for _, warning := range w.history.Newest.Verdict().Warnings {
+			if !told[warning.Kind] {
+				told[warning.Kind] = true
+				counts[serviceWarnings][[2]string{string(warning.Kind)}]++
+			}
+		}
+	}
+	c.mu.RUnlock()
+	for desc, by := range counts {
+		for labels, n := range by {
+			values := labels[:]
+			if desc == serviceWarnings {
+				values = values[:1]
+			}
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), values...)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +21,7 @@ import (
 	"mailconfd/settings"
 )
 
-// Prober makes one round of probes of one service. It must end when ctx does, and
-// not take longer than about a minute.
+// Prober makes one round of probes of one service. It must end when ctx does.
 type Prober interface {
 	Probe(context.Context, settings.Service) settings.Observation
 }
@@ -38,7 +37,7 @@ type Store interface {
 
 // Declared is what the operator has written: it can change while the monitor runs.
 type Declared struct {
-	Providers []settings.Provider
+	Providers []settings.Provider // names are unique
 	Policy    settings.Policy
 	Interval  time.Duration // between two looks at a healthy service
 }
@@ -54,37 +53,42 @@ type Options struct {
 	Retired func(provider string)
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none
-	AtOnce  int                   // probes at once in total; 0: 50
+	AtOnce  int                   // probes at once in total; 0: 250
 }
 
 // Monitor watches the services of the declared providers. Make one with New and
 // start it with Run.
 type Monitor struct {
-	prober  Prober
-	store   Store
-	changed func(settings.Provider, settings.Result)
-	retired func(string)
-	log     *slog.Logger
-	metrics *metrics
-	atOnce  int
+	options Options
+	probes  *prometheus.CounterVec
 
-	declare chan Declared
+	declare chan declaration
 	results chan settings.Observation
-	pending atomic.Pointer[[]string] // providers whose first round is not over; nil before Run
+	ready   atomic.Bool
 
-	// What follows belongs to the goroutine of Run.
+	// What follows is changed by the goroutine of Run alone, and under mu; that goroutine
+	// reads it without.
+	mu        sync.RWMutex
 	declared  Declared
 	services  map[settings.Service]*watched
 	providers map[string]*published
-	running   int
+
+	// The schedule belongs to the goroutine of Run.
+	due     queue[settings.Service]
+	changes queue[string] // providers, by when time alone changes what is published
+	probing map[settings.Service]bool
 }
 
-// watched is a service on the schedule.
+type declaration struct {
+	Declared
+	taken chan<- struct{}
+}
+
+// watched is a declared service.
 type watched struct {
 	history settings.History
-	due     time.Time
-	probing bool
 	tries   int // probes in a row that failed
+	users   []*published
 }
 
 // published is what was last handed on for a provider.
@@ -96,46 +100,63 @@ type published struct {
 
 // New makes a monitor. It does nothing before Run.
 func New(o Options) *Monitor {
+	if o.AtOnce <= 0 {
+		o.AtOnce = 250
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Retired == nil {
+		o.Retired = func(string) {}
+	}
 	m := &Monitor{
-		prober: o.Prober, store: o.Store, changed: o.Changed, retired: o.Retired, log: o.Log, atOnce: o.AtOnce,
-		declare:   make(chan Declared),
+		options:   o,
+		declare:   make(chan declaration),
 		results:   make(chan settings.Observation),
 		services:  map[settings.Service]*watched{},
 		providers: map[string]*published{},
-		metrics:   newMetrics(o.Metrics),
+		probing:   map[settings.Service]bool{},
 	}
-	if m.atOnce <= 0 {
-		m.atOnce = 50
-	}
-	if m.log == nil {
-		m.log = slog.New(slog.DiscardHandler)
-	}
-	if m.retired == nil {
-		m.retired = func(string) {}
-	}
+	m.register(o.Metrics)
 	return m
 }
 
 // Declare replaces what the operator has written. What was seen of services that
-// stay is kept. It returns once the monitor has taken it up, or with ctx's error.
+// stay is kept; those that do not work are looked at again at once. It returns once
+// the monitor has taken it up, or with ctx's error.
 func (m *Monitor) Declare(ctx context.Context, d Declared) error {
+	taken := make(chan struct{})
 	select {
-	case m.declare <- d:
+	case m.declare <- declaration{d, taken}:
+		<-taken
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Ready returns nil once the first round of every provider is over, so that each
-// question can be answered; before that an error that names who is waited for.
+// Ready returns nil once the first round has decided for every provider, and from then
+// on: each question can be answered. Before that the error names who is waited for.
 func (m *Monitor) Ready() error {
-	switch waiting := m.pending.Load(); {
-	case waiting == nil:
-		return fmt.Errorf("probing has not started")
-	case len(*waiting) > 0:
-		return fmt.Errorf("the first round of probes is not over: %q", *waiting)
+	if m.ready.Load() {
+		return nil
 	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if len(m.providers) == 0 {
+		return fmt.Errorf("probing has not started")
+	}
+	var waiting []string
+	for name, p := range m.providers {
+		if slices.ContainsFunc(settings.Roles(), p.result.Verified.Undecided) {
+			waiting = append(waiting, name)
+		}
+	}
+	if len(waiting) > 0 {
+		slices.Sort(waiting)
+		return fmt.Errorf("the first round of probes is not over for %q", waiting)
+	}
+	m.ready.Store(true)
 	return nil
 }
 
@@ -148,22 +169,18 @@ func (m *Monitor) Run(ctx context.Context, d Declared) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			for ; m.running > 0; m.running-- {
+			for range m.probing {
 				<-m.results
 			}
 			return
 		case d := <-m.declare:
-			m.take(ctx, d)
+			m.take(ctx, d.Declared)
+			close(d.taken)
 		case o := <-m.results:
-			m.running--
+			delete(m.probing, o.Service)
 			m.saw(ctx, o)
 		case now := <-timer.C:
-			for _, p := range m.providers {
-				if next := p.result.NextChange; !next.IsZero() && !next.After(now) {
-					m.verify(p)
-				}
-			}
-			m.note()
+			m.timePassed(now)
 		}
 		timer.Stop()
 	}
@@ -172,64 +189,84 @@ func (m *Monitor) Run(ctx context.Context, d Declared) {
 // take puts a new declaration to work: services that are new are due at once,
 // services that are gone are forgotten.
 func (m *Monitor) take(ctx context.Context, d Declared) {
-	m.declared = d
-	all := map[settings.Service]bool{}
-	names := map[string]bool{}
+	users := map[settings.Service][]*published{}
+	providers := map[string]*published{}
 	for _, p := range d.Providers {
-		names[p.Name] = true
+		now := m.providers[p.Name]
+		if now == nil {
+			now = &published{}
+		}
+		m.mu.Lock()
+		now.provider = p
+		m.mu.Unlock()
+		providers[p.Name] = now
 		for _, s := range p.Candidates() {
-			all[s] = true
+			users[s] = append(users[s], now)
 		}
 	}
-	maps.DeleteFunc(m.services, func(s settings.Service, _ *watched) bool { return !all[s] })
-	known, err := m.store.Histories(ctx, slices.SortedFunc(maps.Keys(all), settings.Service.Compare))
+	gone := m.replace(ctx, d, users, providers)
+	for _, name := range gone {
+		m.changes.set(name, time.Time{})
+		m.options.Retired(name)
+	}
+	for _, p := range d.Providers {
+		m.verify(providers[p.Name])
+	}
+}
+
+// replace sets who is declared, plans when each service is looked at, and returns the
+// providers that are gone.
+func (m *Monitor) replace(ctx context.Context, d Declared, users map[settings.Service][]*published, providers map[string]*published) (gone []string) {
+	known, err := m.options.Store.Histories(ctx, slices.SortedFunc(maps.Keys(users), settings.Service.Compare))
 	if err != nil {
-		m.log.Error("histories cannot be read; starting without them", "error", err)
+		m.options.Log.Error("histories cannot be read; starting without them", "error", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := range m.services {
+		if users[s] == nil {
+			delete(m.services, s)
+			m.due.set(s, time.Time{})
+		}
 	}
 	now := time.Now()
-	for s := range all {
+	for s, by := range users {
 		w := m.services[s]
 		if w == nil {
-			m.services[s] = &watched{history: known[s], due: now}
-		} else if latest := now.Add(d.Interval); w.due.After(latest) {
-			w.due = latest
+			w = &watched{history: known[s]}
+			m.services[s] = w
+			m.due.set(s, now)
+		}
+		w.users = by
+		if latest := now.Add(d.Interval); w.tries > 0 {
+			m.due.set(s, now)
+		} else if m.due.due(s).After(latest) {
+			m.due.set(s, latest)
 		}
 	}
 	for name := range m.providers {
-		if !names[name] {
-			delete(m.providers, name)
-			m.retired(name)
+		if providers[name] == nil {
+			gone = append(gone, name)
 		}
 	}
-	for _, p := range d.Providers {
-		if m.providers[p.Name] == nil {
-			m.providers[p.Name] = &published{}
-		}
-		m.providers[p.Name].provider = p
-		m.verify(m.providers[p.Name])
-	}
-	m.note()
+	m.declared, m.providers = d, providers
+	return gone
 }
 
-// start begins the probes that are due, the longest due first, as many as may run.
+// start begins the probes that are due, as many as may run.
 func (m *Monitor) start(ctx context.Context) {
 	now := time.Now()
-	var due []settings.Service
-	for s, w := range m.services {
-		if !w.probing && !w.due.After(now) {
-			due = append(due, s)
+	for len(m.probing) < m.options.AtOnce {
+		s, due, ok := m.due.first()
+		if !ok || due.After(now) {
+			return
 		}
-	}
-	slices.SortFunc(due, func(a, b settings.Service) int {
-		if c := m.services[a].due.Compare(m.services[b].due); c != 0 {
-			return c
+		m.due.set(s, time.Time{}) // until the result is there
+		if m.probing[s] {
+			continue // it was retired and declared again meanwhile; the result will do
 		}
-		return a.Compare(b)
-	})
-	for _, s := range due[:min(len(due), m.atOnce-m.running)] {
-		m.services[s].probing = true
-		m.running++
-		go func() { m.results <- m.prober.Probe(ctx, s) }()
+		m.probing[s] = true
+		go func() { m.results <- m.look(ctx, s) }()
 	}
 }
 
@@ -237,17 +274,25 @@ func (m *Monitor) start(ctx context.Context) {
 // changes what is published.
 func (m *Monitor) next() time.Time {
 	next := time.Now().Add(time.Hour)
-	for _, w := range m.services {
-		if !w.probing && m.running < m.atOnce && w.due.Before(next) {
-			next = w.due
-		}
+	if _, due, ok := m.due.first(); ok && len(m.probing) < m.options.AtOnce && due.Before(next) {
+		next = due
 	}
-	for _, p := range m.providers {
-		if c := p.result.NextChange; !c.IsZero() && c.Before(next) {
-			next = c
-		}
+	if _, due, ok := m.changes.first(); ok && due.Before(next) {
+		next = due
 	}
 	return next
+}
+
+// timePassed asks again for those whose answer time alone has changed.
+func (m *Monitor) timePassed(now time.Time) {
+	for {
+		name, due, ok := m.changes.first()
+		if !ok || due.After(now) {
+			return
+		}
+		m.changes.set(name, time.Time{})
+		m.verify(m.providers[name])
+	}
 }
 
 // saw takes in what a probe saw.
@@ -257,30 +302,28 @@ func (m *Monitor) saw(ctx context.Context, o settings.Observation) {
 		return // no longer declared; or cut short by our own end, which says nothing of the service
 	}
 	before := w.history
-	history, err := m.store.Save(ctx, o)
+	history, err := m.options.Store.Save(ctx, o)
 	if err != nil {
-		m.log.Error("an observation was not kept", "service", o.Service.String(), "error", err)
+		m.options.Log.Error("an observation was not kept", "service", o.Service.String(), "error", err)
 		history = before.Add(o)
 	}
-	w.history, w.probing = history, false
 	verdict := o.Verdict()
-	m.metrics.probed(o.Service, verdict)
-	m.report(o.Service, before, verdict)
+	m.mu.Lock()
+	w.history = history
+	m.mu.Unlock()
+	w.tries++
 	if verdict.Verified {
 		w.tries = 0
-	} else {
-		w.tries++
 	}
-	w.due = time.Now().Add(delay(w.tries, !history.Success.At.IsZero(), m.declared.Interval))
-	for _, p := range m.providers {
-		if slices.Contains(p.provider.Candidates(), o.Service) {
-			m.verify(p)
-			if !verdict.Verified {
-				m.hurryStandIns(p, o.Service)
-			}
+	m.count(o.Service, verdict)
+	m.report(o.Service, before, verdict)
+	m.due.set(o.Service, time.Now().Add(delay(w, m.declared.Interval)))
+	for _, p := range w.users {
+		m.verify(p)
+		if !verdict.Verified {
+			m.hurryStandIns(p, o.Service)
 		}
 	}
-	m.note()
 }
 
 // hurryStandIns looks at the other services of a role soon when a published one has
@@ -291,11 +334,11 @@ func (m *Monitor) hurryStandIns(p *published, failed settings.Service) {
 	if since.IsZero() || !slices.ContainsFunc(answers, func(a settings.Published) bool { return a.Service == failed }) {
 		return
 	}
+	soon := time.Now().Add(soonest(m.declared.Interval))
 	for _, a := range answers {
 		w := m.services[a.Service]
-		soon := time.Now().Add(delay(1, true, m.declared.Interval))
-		if a.Service != failed && !w.history.Newest.At.After(since) && w.due.After(soon) {
-			w.due = soon
+		if a.Service != failed && !w.history.Newest.At.After(since) && m.due.due(a.Service).After(soon) {
+			m.due.set(a.Service, soon)
 		}
 	}
 }
@@ -308,72 +351,19 @@ func (m *Monitor) verify(p *published) {
 	}
 	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy)
 	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld)
+	m.mu.Lock()
 	p.result = result
+	m.mu.Unlock()
+	m.changes.set(p.provider.Name, result.NextChange)
 	if !same {
 		p.told = true
-		m.changed(p.provider, result)
+		m.options.Changed(p.provider, result)
 	}
 }
 
 func sameReasons(a, b []settings.Withheld) bool {
 	return slices.EqualFunc(a, b, func(a, b settings.Withheld) bool {
-		return a.Service == b.Service && a.Why == b.Why && (a.Failure == nil) == (b.Failure == nil) &&
+		return a.Service == b.Service && a.Why == b.Why && a.Closed == b.Closed && (a.Failure == nil) == (b.Failure == nil) &&
 			(a.Failure == nil || a.Failure.Kind == b.Failure.Kind)
 	})
-}
-
-// note refreshes what Ready and the metrics tell.
-func (m *Monitor) note() {
-	waiting := []string{}
-	for name, p := range m.providers {
-		if slices.ContainsFunc(settings.Roles(), p.result.Verified.Undecided) {
-			waiting = append(waiting, name)
-		}
-	}
-	slices.Sort(waiting)
-	m.pending.Store(&waiting)
-	var all []settings.Result
-	for _, p := range m.providers {
-		all = append(all, p.result)
-	}
-	m.metrics.publishing(all)
-}
-
-// report logs a probe whose outcome differs from the one before.
-func (m *Monitor) report(s settings.Service, before settings.History, v settings.Verdict) {
-	var was *settings.Failure
-	if !before.Newest.At.IsZero() {
-		was = before.Newest.Verdict().Failure
-	}
-	switch {
-	case v.Verified && (before.Newest.At.IsZero() || was != nil):
-		m.log.Info("service works", "service", s.String(), "warnings", len(v.Warnings))
-	case !v.Verified && (was == nil || was.Kind != v.Failure.Kind):
-		m.log.Warn("service does not work", "service", s.String(), "kind", string(v.Failure.Kind), "detail", v.Failure.Detail, "remedy", v.Failure.Kind.Text().Remedy)
-	}
-	for _, w := range v.Warnings {
-		m.log.Debug("service has a warning", "service", s.String(), "kind", string(w.Kind), "detail", w.Detail)
-	}
-}
-
-// looks are the pauses after failures in a row: seconds, then minutes. Together they
-// last longer than the default withdraw_after_time, so that it is not overrun by a
-// whole interval.
-var looks = [...]time.Duration{
-	5 * time.Second, 15 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 4 * time.Minute, 4 * time.Minute,
-}
-
-// delay returns when a service is looked at again. A healthy one: after the interval.
-// One that has worked and now fails: after seconds, then minutes, never later than
-// after the interval. One that never worked: after ever longer, up to four intervals.
-// A tenth is left to chance, so that many do not come at once.
-func delay(tries int, worked bool, interval time.Duration) time.Duration {
-	d := interval
-	switch {
-	case tries > 0 && worked && tries <= len(looks):
-		d = min(interval, looks[tries-1])
-	case tries > 0 && !worked:
-		d = interval * time.Duration(min(tries, 4))
-	}
-	return d - time.Duration(rand.Int64N(int64(d)/10+1))
 }

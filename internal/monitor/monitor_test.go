@@ -266,16 +266,48 @@ func TestOutage(t *testing.T) {
 func TestGraceEndsByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := start(&world{}, &store.Memory{}, declared(s587))
+		b := start(&world{}, &store.Memory{}, declared(s587, s993))
 		defer b.stop()
-		b.set(s587, settings.FailureLocal)
+		b.set(s587, settings.FailureRefused)
+		b.set(s993, settings.FailureLocal)
 		pass(time.Hour)
-		if got, want := b.last(), "main 587:grace"; got != want {
-			t.Errorf("an hour without a route: %q, want %q", got, want)
+		if got, want := b.last(), "main 587:grace 993:grace"; got != want {
+			t.Errorf("after an hour: %q, want %q", got, want)
 		}
 		pass(71 * time.Hour)
-		if got, want := b.last(), "main"; got != want {
-			t.Errorf("after the grace: %q, want %q", got, want)
+		if got, want := b.last(), "main 993:grace"; got != want {
+			t.Errorf("after the grace of what was seen to fail: %q, want %q", got, want)
+		}
+	})
+}
+
+func TestWhatDoesNotWorkYetIsLookedAtSoon(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []settings.FailureKind{settings.FailureRefused, settings.FailureLocal, settings.FailureTemporary} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(&world{broken: map[string]settings.FailureKind{s587: kind}}, &store.Memory{}, declared(s587))
+			defer b.stop()
+			pass(30 * time.Second)
+			b.set(s587, "")
+			pass(time.Minute)
+			if got, want := b.last(), "main 587:probed"; got != want {
+				t.Errorf("%s for 30 s after the start: %q a minute later, want %q", kind, got, want)
+			}
+		})
+	}
+}
+
+func TestFirstUnsafeFailureIsConfirmedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(&world{}, &store.Memory{}, declared(s587, s2525))
+		defer b.stop()
+		b.set(s587, settings.FailureRefused)
+		pass(18 * time.Minute) // the looks come minutes apart by now
+		b.set(s587, settings.FailureCertificateExpired)
+		pass(4*time.Minute + 30*time.Second)
+		if got, want := b.last(), "main 2525:probed 587:grace"; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
@@ -327,6 +359,107 @@ func TestStoreThatFails(t *testing.T) {
 		pass(time.Hour)
 		if got, want := b.last(), "main 587:grace"; got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// stubborn is a prober that does not end with its context, or breaks down.
+type stubborn struct{ panics bool }
+
+func (s stubborn) Probe(ctx context.Context, service settings.Service) settings.Observation {
+	if s.panics {
+		panic("a mistake")
+	}
+	<-time.After(time.Hour)
+	return settingstest.Seen(service, time.Now())
+}
+
+func TestProberThatBreaksItsPromises(t *testing.T) {
+	t.Parallel()
+	for _, prober := range []stubborn{{panics: true}, {}} {
+		synctest.Test(t, func(t *testing.T) {
+			var reasons []string
+			m := monitor.New(monitor.Options{Prober: prober, Store: &store.Memory{}, Changed: func(_ settings.Provider, r settings.Result) {
+				for _, w := range r.Withheld {
+					reasons = append(reasons, w.String())
+				}
+			}})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				m.Run(ctx, declared(s587))
+			}()
+			pass(5 * time.Minute)
+			cancel()
+			<-done
+			if last := reasons[len(reasons)-1]; !strings.Contains(last, "local: the probe") {
+				t.Errorf("got %q, want that the probe did not end", last)
+			}
+			<-time.After(2 * time.Hour) // what was given up ends, so that the bubble can
+		})
+	}
+}
+
+func TestReloadDuringAProbeDoesNotDoubleIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(&world{takes: time.Minute}, &store.Memory{}, declared(s587))
+		defer b.stop()
+		for range 3 {
+			if err := b.Declare(t.Context(), declared(s993)); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Declare(t.Context(), declared(s587)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := b.count(s587); n != 1 {
+			t.Errorf("%d probes of one service at once", n)
+		}
+		pass(2 * time.Minute)
+		if got, want := b.last(), "main 587:probed"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestReadyStaysReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(&world{}, &store.Memory{}, declared(s587))
+		defer b.stop()
+		if err := b.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		b.mu.Lock()
+		b.takes = time.Minute
+		b.mu.Unlock()
+		if err := b.Declare(t.Context(), declared(s587, s993)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Ready(); err != nil {
+			t.Errorf("a reload makes it unready: %v", err)
+		}
+	})
+}
+
+// TestManyProviders would take minutes if work grew with the square of their number.
+func TestManyProviders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := declared()
+		d.Providers = nil
+		for i := range 5000 {
+			p := settingstest.Provider(fmt.Sprintf("submission://smtp%d.example.org", i), fmt.Sprintf("imaps://imap%d.example.org", i))
+			p.Name = fmt.Sprintf("p%d", i)
+			d.Providers = append(d.Providers, p)
+		}
+		b := start(&world{}, &store.Memory{}, d)
+		defer b.stop()
+		if err := b.Ready(); err != nil {
+			t.Error(err)
 		}
 	})
 }

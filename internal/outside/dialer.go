@@ -94,7 +94,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return conn, nil
 }
 
-func (d *Dialer) broken(err error) error { return &ProxyError{d.proxy, err.Error()} }
+func (d *Dialer) broken(err error) error { return &ProxyError{d.proxy, cause(err).Error()} }
 
 // negotiate asks the proxy for the connection. All of it ends when ctx does; afterwards
 // the connection has no deadline.

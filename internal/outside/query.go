@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -43,23 +44,52 @@ func (r *Resolver) query(ctx context.Context, name string, kind uint16) (*dns.Ms
 			if err == nil {
 				return answer, nil
 			}
-			said = append(said, fmt.Errorf("%s: %w", server, err))
+			said = append(said, fmt.Errorf("%s: %w", server, cause(err)))
 			if ctx.Err() != nil {
-				return nil, queryError(question, said)
+				return nil, &queryFailed{question, said}
 			}
 		}
 	}
-	return nil, queryError(question, said)
+	return nil, &queryFailed{question, said}
 }
 
-func queryError(question dns.Question, said []error) error {
-	texts := make([]string, len(said))
-	for i, err := range said {
+// queryFailed is a question that no server answered.
+type queryFailed struct {
+	question dns.Question
+	said     []error // for each server, why
+}
+
+// Error says what each server did, without the ports of our own end, which differ each
+// time.
+func (e *queryFailed) Error() string {
+	texts := make([]string, len(e.said))
+	for i, err := range e.said {
 		texts[i] = err.Error()
 	}
-	return fmt.Errorf("look up %s %s: no DNS server answers (%s): %w",
-		strings.TrimSuffix(question.Name, "."), dns.TypeToString[question.Qtype], strings.Join(texts, "; "), errors.Join(said...))
+	return fmt.Sprintf("look up %s %s: no DNS server answers (%s)",
+		strings.TrimSuffix(e.question.Name, "."), dns.TypeToString[e.question.Qtype], strings.Join(texts, "; "))
 }
+
+// Unwrap returns what each server did.
+func (e *queryFailed) Unwrap() []error { return e.said }
+
+// cause returns what went wrong with a connection, in few words.
+func cause(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return errNoAnswer{err}
+	case errors.As(err, &op):
+		return op.Err
+	}
+	return err
+}
+
+// errNoAnswer is a time-out in words for people.
+type errNoAnswer struct{ error }
+
+func (e errNoAnswer) Error() string { return "no answer in time" }
+func (e errNoAnswer) Unwrap() error { return e.error }
 
 // ask puts the question to one server: over UDP, without EDNS0 if the server does not
 // know it (RFC 6891 section 7), and over TCP if the answer was cut.

@@ -39,6 +39,12 @@ func Roots(caFile string) (roots, extra *x509.CertPool, err error) {
 }
 
 func readCAFile(name string) ([]byte, error) {
+	// To open a pipe would wait for whoever writes to it.
+	if info, err := os.Stat(name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file of certificates", name)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err

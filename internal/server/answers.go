@@ -47,12 +47,13 @@ type Answers struct {
 	documents map[Format]document
 	withheld  map[Format]error
 	without   outcome // what it means that a document is not there
+	early     bool    // a service that a document could hold has no outcome yet
 }
 
 // Compile makes every document that the settings allow. It is done once a change;
 // answering is appending.
 func Compile(v settings.Verified) Answers {
-	a := Answers{documents: map[Format]document{}, withheld: map[Format]error{}, without: missing(v)}
+	a := Answers{documents: map[Format]document{}, withheld: map[Format]error{}, without: missing(v), early: early(v)}
 	for _, f := range formats {
 		if d, err := f.compile(v); err != nil {
 			a.withheld[f.name] = err
@@ -63,15 +64,26 @@ func Compile(v settings.Verified) Answers {
 	return a
 }
 
+// needed are the roles that documents are made of.
+var needed = []settings.Role{settings.RoleSubmission, settings.RoleIMAP, settings.RolePOP3}
+
+// early tells that documents may be better in a few seconds: the first probes are not
+// over.
+func early(v settings.Verified) bool {
+	return slices.ContainsFunc(needed, func(r settings.Role) bool { return v.Undecided(r) || v.Unprobed(r) })
+}
+
 // missing tells what it means when a document cannot be made: that it may be there
-// in a few seconds, that nothing works, or that the format cannot say what works.
+// in a few seconds, that nothing works or not enough, or that the format cannot say what
+// works.
 func missing(v settings.Verified) outcome {
-	needed := []settings.Role{settings.RoleSubmission, settings.RoleIMAP, settings.RolePOP3}
 	switch {
-	case slices.ContainsFunc(needed, v.Undecided):
+	case early(v):
 		return undecided
-	case v.Empty():
+	case !slices.ContainsFunc(needed, func(r settings.Role) bool { return len(v.Services(r)) > 0 }):
 		return unverified
+	case len(v.Services(settings.RoleSubmission)) == 0 || len(v.Services(settings.RoleIMAP))+len(v.Services(settings.RolePOP3)) == 0:
+		return incomplete
 	default:
 		return unpublished
 	}
@@ -105,13 +117,13 @@ func (a Answers) Withheld() []error {
 }
 
 // answer returns the document of a provider, or what it means that there is none.
-func (s *Server) answer(provider string, f Format) (document, outcome) {
+func (s *Server) answer(provider string, f Format) (document, result) {
 	a := (*s.answers.Load())[provider]
 	if d, ok := a.documents[f]; ok {
-		return d, published
+		return d, result{outcome: published, early: a.early}
 	}
 	if a.documents == nil {
-		return nil, undecided
+		return nil, result{outcome: undecided}
 	}
-	return nil, a.without
+	return nil, result{outcome: a.without}
 }

@@ -69,8 +69,19 @@ func LoadCertificates(log *slog.Logger, now func() time.Time, pairs ...KeyPair) 
 	return c, nil
 }
 
+// maxPEM is how large a file of certificates may be; a chain has some ten kilobytes.
+const maxPEM = 1 << 20
+
 // load reads the files of a pair.
 func (p *pair) load() error {
+	for _, name := range []string{p.CertFile, p.KeyFile} {
+		// To open a pipe would wait for whoever writes to it.
+		if info, err := os.Stat(name); err != nil {
+			return err
+		} else if !info.Mode().IsRegular() || info.Size() > maxPEM {
+			return fmt.Errorf("%s: want a PEM file of at most %d bytes", name, maxPEM)
+		}
+	}
 	certificate, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
 	if err != nil {
 		return fmt.Errorf("cert_file %s with key_file %s: %w", p.CertFile, p.KeyFile, err)
@@ -168,7 +179,7 @@ func (c *Certificates) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certific
 		return c.current.Load().first, nil
 	}
 	name, err := settings.ParseHost(hello.ServerName)
-	if err != nil {
+	if err != nil || name != strings.ToLower(hello.ServerName) { // RFC 6066 section 3: A-labels, no final dot
 		return nil, nil
 	}
 	var usable *tls.Certificate

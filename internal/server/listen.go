@@ -5,13 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 )
 
 // Limits of a connection. A request of a mail client has a few hundred bytes and is
@@ -36,11 +40,14 @@ const (
 	Admin                // metrics and health, for the operator alone: admin_listen
 )
 
-var doors = [...]struct{ text, key string }{
-	Open:     {"mail clients, over http", "listen"},
-	Secure:   {"mail clients, over https", "tls.listen"},
-	Redirect: {"mail clients, sent to https where it works", "tls.http_listen"},
-	Admin:    {"the operator: metrics and health", "admin_listen"},
+var doors = [...]struct {
+	text, key string
+	most      int // connections at once; further ones wait. One takes 20 to 50 KB
+}{
+	Open:     {"mail clients, over http", "listen", 4096},
+	Secure:   {"mail clients, over https", "tls.listen", 4096},
+	Redirect: {"mail clients, sent to https where it works", "tls.http_listen", 1024},
+	Admin:    {"the operator: metrics and health", "admin_listen", 64},
 }
 
 // String says to a person what the door is for.
@@ -57,7 +64,7 @@ type Listener struct {
 func Listen(ctx context.Context, door Door, address string) (Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err == nil {
-		return Listener{l, door}, nil
+		return Listener{netutil.LimitListener(l, doors[door].most), door}, nil
 	}
 	hint := ""
 	switch {
@@ -67,6 +74,9 @@ func Listen(ctx context.Context, door Door, address string) (Listener, error) {
 		hint = ": ports below 1024 need the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=); or choose a port above and let a proxy pass requests on"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = ": this machine has no such address; 0.0.0.0 and [::] stand for all it has"
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err // the rest of it says again what is said here
 	}
 	return Listener{}, fmt.Errorf("%s %q: %w%s", doors[door].key, address, err, hint)
 }
@@ -104,8 +114,10 @@ func (s *Server) httpServer(door Door) *http.Server {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
-		// What net/http says is about clients that misbehave.
-		ErrorLog: slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+		ErrorLog:                     log.New(remarks{s.options.Log, &s.complaint}, "", 0),
+		// A mail client asks for one document. What net/http would allow by itself is some
+		// megabytes for each connection.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 16, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 32 << 10},
 	}
 	switch door {
 	case Admin:
@@ -120,6 +132,24 @@ func (s *Server) httpServer(door Door) *http.Server {
 		server.Handler = s.Public(door)
 	}
 	return server
+}
+
+// remarks is where net/http says what it thinks: nearly all of it about clients that
+// misbehave, but also that there are no more file descriptors.
+type remarks struct {
+	log       *slog.Logger
+	complaint *rate.Sometimes
+}
+
+// Write takes one remark.
+func (r remarks) Write(p []byte) (int, error) {
+	text := strings.TrimSpace(string(p))
+	if strings.Contains(text, "Accept error") {
+		r.complaint.Do(func() { r.log.Warn("connections cannot be taken", "error", text) })
+	} else {
+		r.log.Debug(text)
+	}
+	return len(p), nil
 }
 
 // open serves at a door until the server is shut down.

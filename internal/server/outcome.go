@@ -18,6 +18,7 @@ const (
 	malformed                   // what is asked cannot be understood
 	unknown                     // the domain is not served here
 	unpublished                 // the format cannot say what works
+	incomplete                  // nothing works that could be said of a role which it needs
 	undecided                   // the first probes are not over
 	unverified                  // nothing works
 	unsearchable                // an MX look-up did not work
@@ -43,6 +44,7 @@ var replies = [outcomes]struct {
 	malformed:    {http.StatusBadRequest, "", autodiscover.InvalidRequest, "%s\n"},
 	unknown:      {http.StatusNotFound, "", autodiscover.NoProvider, "no mail settings are kept here for %s; check its spelling, or ask whoever runs its mail\n"},
 	unpublished:  {http.StatusNotFound, "", autodiscover.NoProvider, "the mail servers of %s cannot be described in this format; ask whoever runs them for the settings\n"},
+	incomplete:   {http.StatusNotFound, "", autodiscover.NoProvider, "not all that a mail account needs works at %s at the moment, so its settings are not given out; ask again later\n"},
 	undecided:    {http.StatusServiceUnavailable, "5", 0, "the mail servers of %s are being checked; ask again in a few seconds\n"},
 	unverified:   {http.StatusServiceUnavailable, "60", 0, "no mail server of %s is known to work at the moment; ask again in a few minutes\n"},
 	unsearchable: {http.StatusServiceUnavailable, "10", 0, "whether %s is served here could not be looked up in DNS; ask again in a few seconds\n"},
@@ -57,6 +59,7 @@ type result struct {
 	outcome outcome
 	detail  string // malformed: what was wrong, in one line; moved: where to
 	domain  string // the domain that decided, "" where none did
+	early   bool   // the document may be better in a few seconds
 }
 
 // text says the outcome to a person.
@@ -65,7 +68,7 @@ func (r result) text() string {
 	switch r.outcome {
 	case malformed:
 		return fmt.Sprintf(text, r.detail)
-	case unknown, unpublished, undecided, unverified, unsearchable:
+	case unknown, unpublished, incomplete, undecided, unverified, unsearchable:
 		if r.domain == "" {
 			return "no mail domain is named; add ?" + parameter + "=you@example.org, or ask under the domain's own name\n"
 		}

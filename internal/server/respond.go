@@ -18,7 +18,7 @@ const (
 )
 
 // sayDocument sends a document, or says that the client has it already.
-func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document, a settings.Address) outcome {
+func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document, a settings.Address, early bool) outcome {
 	buffer := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buffer)
 	body := d.Append((*buffer)[:0], a)
@@ -29,7 +29,7 @@ func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document,
 	if r.Method == http.MethodPost {
 		h.Set("Cache-Control", "no-store") // it is made for one user
 	} else {
-		h.Set("Cache-Control", s.cacheControl)
+		h.Set("Cache-Control", s.keep(early))
 		if matches(r.Header["If-None-Match"], tag) {
 			w.WriteHeader(http.StatusNotModified)
 			return unchanged
@@ -37,6 +37,14 @@ func (s *Server) sayDocument(w http.ResponseWriter, r *http.Request, d document,
 	}
 	send(w, r, http.StatusOK, xmlType, body)
 	return published
+}
+
+// keep says how long a document may be kept.
+func (s *Server) keep(early bool) string {
+	if early {
+		return "public, max-age=5"
+	}
+	return *s.cacheControl.Load()
 }
 
 // sayNo sends any other outcome, with a body for a person; a POST to Autodiscover gets
@@ -50,6 +58,11 @@ func (s *Server) sayNo(w http.ResponseWriter, r *http.Request, f Format, res res
 	}
 	if res.outcome == moved {
 		h.Set("Location", res.detail)
+		if r.Method == http.MethodPost {
+			// RFC 9110 section 15.4.8: method and body stay. After a 302 Thunderbird 153 asks by GET, without the
+			// address, and would be told the settings of the canonical host's own domain.
+			answer.status = http.StatusTemporaryRedirect
+		}
 	}
 	if f == Autodiscover && r.Method == http.MethodPost && answer.code != 0 {
 		send(w, r, answer.status, xmlType, autodiscover.AppendError(nil, answer.code))

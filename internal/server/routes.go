@@ -75,7 +75,7 @@ func (s *Server) serve(door Door, f Format) handler {
 	return func(w http.ResponseWriter, r *http.Request) result {
 		d, a, res := s.decide(r, door, f)
 		if res.outcome == published {
-			res.outcome = s.sayDocument(w, r, d, a)
+			res.outcome = s.sayDocument(w, r, d, a, res.early)
 		} else {
 			s.sayNo(w, r, f, res)
 		}
@@ -102,8 +102,9 @@ func (s *Server) decide(r *http.Request, door Door, f Format) (document, setting
 	if res.outcome != published {
 		return nil, a, res
 	}
-	d, o := s.answer(provider, f)
-	return d, a, result{outcome: o, domain: a.Domain}
+	d, res := s.answer(provider, f)
+	res.domain = a.Domain
+	return d, a, res
 }
 
 // asked returns the address that a request names; known is false where it names none.

@@ -78,7 +78,7 @@ func TestListenErrors(t *testing.T) {
 	}{
 		{server.Open, taken.Addr().String(), "another program listens there"},
 		{server.Secure, "192.0.2.1:0", "this machine has no such address"},
-		{server.Admin, "127.0.0.1", `admin_listen "127.0.0.1": listen tcp: address 127.0.0.1: missing port`},
+		{server.Admin, "127.0.0.1", `admin_listen "127.0.0.1": address 127.0.0.1: missing port`},
 		{server.Redirect, "127.0.0.1:x", "tls.http_listen"},
 	} {
 		if l, err := server.Listen(ctx, c.door, c.address); err == nil || !strings.Contains(err.Error(), c.want) {

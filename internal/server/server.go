@@ -68,7 +68,7 @@ type Options struct {
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
 	options      Options
-	cacheControl string
+	cacheControl atomic.Pointer[string]
 	metrics      metrics
 	buffers      sync.Pool      // *[]byte: a document on its way out
 	complaint    rate.Sometimes // keeps failing look-ups from flooding the log
@@ -93,14 +93,20 @@ func New(o Options) (*Server, error) {
 		o.CanonicalHost = host
 	}
 	s := &Server{
-		options:      o,
-		cacheControl: fmt.Sprintf("public, max-age=%d", int(o.MaxAge.Seconds())),
-		metrics:      newMetrics(o.Metrics),
-		complaint:    rate.Sometimes{First: 1, Interval: time.Minute},
+		options:   o,
+		metrics:   newMetrics(o.Metrics),
+		complaint: rate.Sometimes{First: 1, Interval: time.Minute},
 	}
 	s.buffers.New = func() any { return new(make([]byte, 0, 4096)) }
 	s.answers.Store(&map[string]Answers{})
+	s.SetMaxAge(o.MaxAge)
 	return s, nil
+}
+
+// SetMaxAge changes how long a client or proxy may keep a document.
+func (s *Server) SetMaxAge(d time.Duration) {
+	text := fmt.Sprintf("public, max-age=%d", int(d.Seconds()))
+	s.cacheControl.Store(&text)
 }
 
 // Publish replaces what is answered for the domains of a provider, and returns for
