@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mailconfd/doctor"
+	"mailconfd/internal/lab"
+	"mailconfd/internal/server"
+	"mailconfd/settings"
+	"mailconfd/srvrecords"
+)
+
+// changed takes in what is published now; narrate tells it.
+func (s *show) changed(_ settings.Provider, r settings.Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = r
+	s.poke()
+}
+
+// poke wakes narrate up.
+func (s *show) poke() {
+	select {
+	case s.news <- struct{}{}:
+	default: // it has not begun with the last news yet
+	}
+}
+
+// narrate tells what is new until ctx ends. It asks as clients do, so that it must not
+// hold up whoever publishes.
+func (s *show) narrate(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.news:
+		}
+		s.mu.Lock()
+		r, late := s.newest, s.late
+		s.mu.Unlock()
+		if set, ready := s.publishRecords(r, late); ready {
+			s.tell(ctx, r, set)
+		}
+	}
+}
+
+// publishRecords puts the records of the answer into the lab's DNS. It is not ready for
+// telling while something is still being probed.
+func (s *show) publishRecords(r settings.Result, late bool) (set srvrecords.Set, ready bool) {
+	if r.Verified.Provider().Name == "" || slices.ContainsFunc(settings.Roles(), r.Verified.Undecided) {
+		return set, false
+	}
+	set, err := srvrecords.Compile(r, lab.Domain, srvrecords.Options{TTL: demoInterval})
+	if err != nil {
+		s.log.Error("no records", "error", err)
+		return set, false
+	}
+	s.internet.SetRecords(set.RRs())
+	slow := slices.ContainsFunc(r.Withheld, func(w settings.Withheld) bool { return w.Why == settings.WhyNotProbed })
+	return set, !slow || late
+}
+
+// tell lets the doctor look, and prints what is new.
+func (s *show) tell(ctx context.Context, r settings.Result, set srvrecords.Set) {
+	report, err := s.examine(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		s.log.Error("doctor cannot look", "error", err)
+		return
+	}
+	var changed []doctor.ClientReport
+	for _, c := range report.Clients {
+		if words := string(c.Verdict) + setup(c); words != s.told[c.Client] {
+			s.told[c.Client] = words
+			changed = append(changed, c)
+		}
+	}
+	if !s.opened {
+		s.opened = true
+		s.opening(r, set, report)
+	} else if len(changed) > 0 {
+		s.heading(time.Now().Format(time.TimeOnly) + "  clients would now set up")
+		s.setups(changed)
+	}
+}
+
+// examine asks for the demo's user as every client would, over the lab's network.
+func (s *show) examine(ctx context.Context) (doctor.Report, error) {
+	d, err := doctor.New(doctor.Options{World: s.world})
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	a, err := settings.ParseAddress(demoAddress)
+	if err != nil {
+		return doctor.Report{}, err
+	}
+	return d.Examine(ctx, a), nil
+}
+
+// opening tells the first answer, and what to try.
+func (s *show) opening(r settings.Result, set srvrecords.Set, report doctor.Report) {
+	if len(r.Withheld) > 0 {
+		s.heading("Withheld")
+		for _, w := range r.Withheld {
+			s.paragraph(2, "", w.String())
+		}
+	}
+	s.heading("DNS records (mailconfd records)")
+	for _, rr := range set.RRs() {
+		fmt.Fprintln(s, "  "+strings.ReplaceAll(rr.String(), "\t", " "))
+	}
+	s.heading("What mail clients set up (mailconfd doctor)")
+	p := prescription{screen: s.screen, Report: report}
+	p.verdict()
+	p.setups(report.Clients)
+	s.invitation()
+}
+
+// invitation prints commands to try. They are printed whole, to be copied.
+func (s *show) invitation() {
+	open := "http://" + s.listeners[0].Addr().String()
+	proxy := strings.Replace(s.internet.ProxyURL(), "socks5:", "socks5h:", 1)
+	autoconfigPath := "/mail/config-v1.1.xml?emailaddress=" + demoAddress
+	s.heading("Try, in another terminal")
+	fmt.Fprintf(s, "  curl '%s%s'\n", open, autoconfigPath)
+	fmt.Fprintf(s, "  curl --proxy %s --cacert %s 'https://autoconfig.%s%s'\n", proxy, s.caFile(), lab.Domain, autoconfigPath)
+	fmt.Fprintf(s, "  . %s\n", filepath.Join(s.dir, "demo.env"))
+	fmt.Fprintf(s, "  %s doctor %s --explain\n", self(), demoAddress)
+	fmt.Fprintf(s, "  %s probe %s\n", self(), lab.Host)
+	fmt.Fprintf(s, "  %s records %s --mail-host %s\n", self(), lab.Domain, lab.Host)
+	for _, l := range s.listeners {
+		if l.Door == server.Admin {
+			fmt.Fprintf(s, "  curl http://%s/metrics\n", l.Addr())
+		}
+	}
+	s.heading("Or type here")
+	fmt.Fprintln(s, "  break submission=refused      # and see the answer become 2525")
+	fmt.Fprintln(s, "  mend submission")
+	fmt.Fprintf(s, "\nCtrl-C ends it.\n")
+}
+
+// self is how this program is called, for commands to be copied.
+func self() string {
+	executable, err := os.Executable()
+	switch {
+	case err == nil && strings.Contains(executable, "go-build"):
+		return "go run ./cmd/mailconfd"
+	case strings.ContainsRune(os.Args[0], filepath.Separator):
+		return os.Args[0]
+	default:
+		return "mailconfd"
+	}
+}
