@@ -110,7 +110,8 @@ func (t Timeouts) orDefaults() Timeouts {
 		{&t.Silence, &d.Silence},
 		{&t.Handshake, &d.Handshake},
 		{&t.Dialogue, &d.Dialogue},
-		{&t.Goodbye, &d.Goodbye}, {&t.Others, &d.Others},
+		{&t.Goodbye, &d.Goodbye},
+		{&t.Others, &d.Others},
 	} {
 		if *pair.set <= 0 {
 			*pair.set = *pair.standard
