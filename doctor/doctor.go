@@ -31,7 +31,10 @@ type Options struct {
 	ISPDB string
 	// Only and Skip choose clients by name; empty: all. Unknown names are an error.
 	Only, Skip []string
-	Now        func() time.Time // default: time.Now
+	// Typed is the address as the user typed it, if it is known: some clients go wrong where
+	// its domain is not in A-labels.
+	Typed string
+	Now   func() time.Time // default: time.Now
 }
 
 // Doctor examines domains. It is safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"mailconfd/settings"
 )
@@ -29,9 +30,17 @@ const thunderbirdISPDB = "https://live.thunderbird.net/autoconfig/v1.1/"
 func discoverThunderbird(v *visit) []Setting {
 	domain, address := v.address.Domain, v.address.String()
 	if strings.Contains("."+domain, ".xn--") {
-		f := finding(KindAsksUser, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
+		kind, typed := KindAsksUser, ownLetters(v.options.Typed)
+		if typed {
+			kind = KindNothingFound
+		}
+		f := finding(kind, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
 		f.Weight = Note // its own inability
 		v.find(f)
+		if typed {
+			v.note("look for "+v.options.Typed, "nothing is asked: the domain is not in A-labels", 0)
+			return nil
+		}
 	}
 	query := "?emailaddress=" + escapeComponent(address)
 	host, wellKnown := "://autoconfig."+domain+"/mail/config-v1.1.xml"+query, "://"+domain+"/.well-known/autoconfig/mail/config-v1.1.xml"+query
@@ -159,4 +168,10 @@ func (v *visit) thunderbirdGuess() []Setting {
 		}
 	}
 	return v.guessed(found)
+}
+
+// ownLetters tells an address whose domain is written in letters beyond ASCII.
+func ownLetters(typed string) bool {
+	domain := typed[strings.LastIndexByte(typed, '@')+1:]
+	return strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII })
 }

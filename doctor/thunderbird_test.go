@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mailconfd/doctor"
+	"mailconfd/settings"
 )
 
 const goodAutoconfig = `
@@ -230,4 +231,20 @@ func TestThunderbirdAutodiscover(t *testing.T) {
 		{name: "a LoginName", world: answers(protocol("IMAP", "993", on, ssl, "<LoginName>jane</LoginName>"), protocol("SMTP", "587", on, tls, "<LoginName>jane</LoginName>")), want: strings.ReplaceAll(imapsAndSubmission, "jane@example.test", "jane")},
 		{name: "two accounts: the first", world: post(poxHost, strings.Replace(poxAnswer(in), "</Account>", "</Account><Account>"+out+"</Account>", 1)), want: "imap mx1.example.test:993 tls jane@example.test", kinds: nothing},
 	})
+}
+
+// Thunderbird 153.7 run: for jane@bücher.test it sends no request at all.
+func TestThunderbirdOwnLetters(t *testing.T) {
+	t.Parallel()
+	w := parseWorld(t, strings.ReplaceAll(goodAutoconfig, "example.test", "xn--bcher-kva.test"))
+	for typed, want := range map[string]string{"jane@bücher.test": "", "jane@xn--bcher-kva.test": "works"} {
+		d, err := doctor.New(doctor.Options{World: w, Only: []string{"thunderbird"}, Typed: typed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.Examine(t.Context(), settings.Address{Local: "jane", Domain: "xn--bcher-kva.test"})
+		if got := r.Clients[0]; (len(got.Settings) > 0) != (want == "works") || r.Verdict == doctor.Fails {
+			t.Errorf("%s: %+v, verdict %s", typed, got, r.Verdict)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"net/url"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Hop struct {
 	Cut         bool              // the body was longer
 	Certificate *settings.Failure // https: why a client that checks would refuse it; nil: it is good
 	TLS         *settings.TLS     // https
+	Unreached   bool              // no connection came about in all the time there was
 	Private     bool              // the answer came from a loopback or private address
 	Took        time.Duration     // until the whole body was there
 }
@@ -90,6 +92,7 @@ type Record struct {
 type record struct {
 	mu      sync.Mutex
 	hops    map[Request]*once[Hop]
+	dead    map[string]Hop // by scheme and host: what could not be reached
 	answers map[question]*once[Answer]
 	probes  map[settings.Service]*once[settings.Observation]
 }
@@ -121,9 +124,37 @@ func ask[K comparable, T any](mu *sync.Mutex, known *map[K]*once[T], key K, fetc
 	return o.value
 }
 
-// fetch makes a request, or remembers what became of it.
+// fetch makes a request, or remembers what became of it. A server that could not be
+// reached is not waited for again at its other paths.
 func (e *examination) fetch(r Request) Hop {
-	return ask(&e.asked.mu, &e.asked.hops, r, func() Hop { return e.options.World.Fetch(e.ctx, r) })
+	return ask(&e.asked.mu, &e.asked.hops, r, func() Hop {
+		origin := originOf(r.URL)
+		e.asked.mu.Lock()
+		h, dead := e.asked.dead[origin]
+		e.asked.mu.Unlock()
+		if !dead {
+			h = e.options.World.Fetch(e.ctx, r)
+		}
+		if h.Unreached && !dead {
+			e.asked.mu.Lock()
+			if e.asked.dead == nil {
+				e.asked.dead = map[string]Hop{}
+			}
+			e.asked.dead[origin] = h
+			e.asked.mu.Unlock()
+		}
+		h.Request = r
+		return h
+	})
+}
+
+// originOf returns the scheme and host of a URL.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // lookUp asks DNS, or remembers.

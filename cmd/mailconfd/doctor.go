@@ -137,13 +137,13 @@ func patient(text string) (settings.Address, error) {
 }
 
 // examine examines one address. The error is about us: nothing was learnt.
-func (c *clinic) examine(ctx context.Context, a settings.Address, tell *waiting) (doctor.Report, error) {
+func (c *clinic) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
 	witness := &witness{World: c.world, tell: tell}
 	var w doctor.World = witness
 	if c.document != nil {
 		w = offline{witness, a.Domain, *c.document}
 	}
-	d, err := doctor.New(doctor.Options{World: w, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip})
+	d, err := doctor.New(doctor.Options{World: w, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip, Typed: typed})
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -161,7 +161,7 @@ func (c *clinic) one(ctx context.Context, text string) error {
 		return err
 	}
 	tell := c.waiting()
-	report, err := c.examine(ctx, a, tell)
+	report, err := c.examine(ctx, a, text, tell)
 	tell.clear()
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (o *lineWriter) examineOne(ctx context.Context, t task) error {
 	a, err := patient(t.text)
 	var faults error
 	if err == nil {
-		report, failed := o.examine(ctx, a, o.tell)
+		report, failed := o.examine(ctx, a, t.text, o.tell)
 		result, faults, err = report, faultsIn(report), failed
 	}
 	o.mu.Lock()

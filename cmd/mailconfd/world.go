@@ -17,7 +17,7 @@ func userAgent() string { return "mailconfd-doctor/" + buildVersion() }
 
 // fetchTimeout is for one HTTP exchange; no mail client that was read waits longer for
 // more than one.
-const fetchTimeout = 20 * time.Second
+const fetchTimeout = 16 * time.Second
 
 // Fetch makes one HTTP exchange, as doctor.World wants it.
 func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
@@ -33,6 +33,8 @@ func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 	if x.Err != nil {
 		f := fetchFailure(x.Err)
 		h.Failure = &f
+		var at *outside.FetchError
+		h.Unreached = f.Kind == settings.FailureTimeout && errors.As(x.Err, &at) && at.Stage == outside.StageConnect
 	}
 	return h
 }
