@@ -3,15 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -35,11 +34,11 @@ func (a *app) demo() *cobra.Command {
 certification authority, a DNS server, and a SOCKS5 proxy through which other
 programs see all of it at its real names and ports. It probes the servers,
 serves what works, lets the doctor look at it, and prints what each mail client
-would set up. It stays up until it is interrupted. While it runs it reads, from standard input, lines
-such as "break imaps=refused" and "mend imaps".`,
+would set up. It stays up until it is interrupted. While it runs it reads lines
+from standard input: "break imaps=refused", "mend imaps", "mend all", "help".`,
 		Example: `  mailconfd demo
   mailconfd demo --break submission=refused --break imaps=certificate_expired
-  mailconfd demo --dir /tmp/demo     # then, elsewhere: . /tmp/demo/demo.env`,
+  mailconfd demo --dir ./demo        # then, elsewhere: . ./demo/demo.env`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("log-level") {
@@ -52,7 +51,10 @@ such as "break imaps=refused" and "mend imaps".`,
 			if err != nil {
 				return err
 			}
-			return errors.Join(show.run(c.Context()), show.close())
+			// A terminal that is closed ends the demo too.
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)
+			defer stop()
+			return errors.Join(show.run(ctx), show.close())
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "`ADDRESS` for plain HTTP that always serves the documents, for curl")
@@ -79,8 +81,8 @@ type show struct {
 	world     world
 	news      chan struct{}
 	listeners []server.Listener
-	dir       string
-	temporary bool
+	dir       string // where ca.pem and demo.env are
+	private   string // a temporary directory, removed at the end
 
 	mu     sync.Mutex // what is printed comes from several goroutines
 	newest settings.Result
@@ -135,55 +137,6 @@ func (s *show) variables() [][2]string {
 	}
 }
 
-// writeFiles writes the authority's root, the variables, and the web certificate.
-func (s *show) writeFiles() (err error) {
-	if s.dir == "" {
-		s.dir, err = os.MkdirTemp("", "mailconfd-demo-")
-		s.temporary = true
-	} else if s.dir, err = filepath.Abs(s.dir); err == nil {
-		err = os.MkdirAll(s.dir, 0o755)
-	}
-	if err != nil {
-		return err
-	}
-	var env strings.Builder
-	for _, v := range s.variables() {
-		fmt.Fprintf(&env, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
-	}
-	certificate, err := s.internet.CA().Certificate(demoNames...)
-	if err != nil {
-		return err
-	}
-	chain, key, err := encode(certificate)
-	if err != nil {
-		return err
-	}
-	for _, f := range []struct {
-		name string
-		data []byte
-		mode os.FileMode
-	}{
-		{"ca.pem", s.internet.CA().RootPEM(), 0o644},
-		{"demo.env", []byte(env.String()), 0o644},
-		{"web.pem", chain, 0o644},
-		{"web.key", key, 0o600},
-	} {
-		if err := os.WriteFile(filepath.Join(s.dir, f.name), f.data, f.mode); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// encode writes a certificate and its key as PEM.
-func encode(c tls.Certificate) (chain, key []byte, err error) {
-	for _, der := range c.Certificate {
-		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
-	return chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
-}
-
 // build puts a daemon into the lab, with short times, and its doors at their names.
 func (s *show) build(listen string) error {
 	cfg, _, err := config.Load(config.Options{
@@ -198,7 +151,7 @@ func (s *show) build(listen string) error {
 	cfg.Policy.WithdrawAfter, cfg.Policy.WithdrawAfterTime = 2, demoInterval
 	cfg.TLS = config.TLS{
 		Mode: config.TLSFiles, Listen: []string{"127.0.0.1:0"}, HTTPListen: []string{"127.0.0.1:0"},
-		Certificates: []config.Certificate{{CertFile: filepath.Join(s.dir, "web.pem"), KeyFile: filepath.Join(s.dir, "web.key")}},
+		Certificates: []config.Certificate{{CertFile: filepath.Join(s.private, "web.pem"), KeyFile: filepath.Join(s.private, "web.key")}},
 	}
 	cfg.AdminListen = "127.0.0.1:0"
 	cfg.SelfCheck = false // the demo lets the doctor look and tells it
@@ -247,8 +200,8 @@ func (s *show) close() error {
 	if s.internet != nil {
 		all = append(all, s.internet.Close())
 	}
-	if s.temporary {
-		all = append(all, os.RemoveAll(s.dir))
+	if s.private != "" {
+		all = append(all, os.RemoveAll(s.private))
 	}
 	return errors.Join(all...)
 }
@@ -287,21 +240,48 @@ func (s *show) obey(words string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	verb, rest, _ := strings.Cut(words, " ")
-	var service settings.Service
+	rest = strings.TrimSpace(rest)
 	var err error
-	switch verb {
-	case "break":
-		service, err = s.breakService(rest)
-	case "mend":
+	switch {
+	case verb == "help":
+		s.help()
+		return
+	case verb == "break":
+		_, err = s.breakService(rest)
+	case verb == "mend" && rest == "all":
+		for _, service := range settings.Candidates(lab.Host) {
+			err = errors.Join(err, s.internet.Mend(service))
+		}
+	case verb == "mend":
+		var service settings.Service
 		if service, err = lab.ParseService(rest); err == nil {
 			err = s.internet.Mend(service)
 		}
 	default:
-		err = fmt.Errorf("%q: want break SERVICE=FAULT or mend SERVICE", words)
+		err = fmt.Errorf("%q: want break SERVICE=FAULT, mend SERVICE, mend all or help", words)
 	}
 	if err != nil {
 		fmt.Fprintln(s.stderr, "mailconfd: "+err.Error())
 		return
 	}
-	fmt.Fprintf(s, "%s: done; what is published follows within seconds\n", verb+" "+service.String())
+	fmt.Fprintf(s, "%s %s: done; if clients are told something else then, it follows within seconds\n", verb, rest)
+}
+
+// help lists what can be typed.
+func (s *show) help() {
+	services := map[settings.Security][]string{}
+	for _, service := range settings.Candidates(lab.Host) {
+		name := string(service.Scheme)
+		if !service.OnDefaultPort() {
+			name += fmt.Sprintf(":%d", service.Port)
+		}
+		services[service.Security()] = append(services[service.Security()], name)
+	}
+	s.heading("break SERVICE=FAULT, mend SERVICE, mend all")
+	for _, security := range []settings.Security{settings.STARTTLS, settings.ImplicitTLS} {
+		s.paragraph(2, "", "For "+strings.Join(services[security], ", ")+" FAULT is one of")
+		for _, fault := range lab.Faults(security) {
+			s.paragraph(34, "    "+fault.String(), fault.Does())
+		}
+	}
 }

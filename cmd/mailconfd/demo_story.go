@@ -133,8 +133,8 @@ func (s *show) invitation() {
 	autoconfigPath := "/mail/config-v1.1.xml?emailaddress=" + demoAddress
 	s.heading("Try, in another terminal")
 	fmt.Fprintf(s, "  curl '%s%s'\n", open, autoconfigPath)
-	fmt.Fprintf(s, "  curl --proxy %s --cacert %s 'https://autoconfig.%s%s'\n", proxy, s.caFile(), lab.Domain, autoconfigPath)
-	fmt.Fprintf(s, "  . %s\n", filepath.Join(s.dir, "demo.env"))
+	fmt.Fprintf(s, "  curl --proxy %s --cacert %s 'https://autoconfig.%s%s'\n", proxy, plain(s.caFile()), lab.Domain, autoconfigPath)
+	fmt.Fprintf(s, "  . %s     # unset MAILCONFD_CA_FILE MAILCONFD_RESOLVER MAILCONFD_VIA takes it back\n", plain(filepath.Join(s.dir, "demo.env")))
 	fmt.Fprintf(s, "  %s doctor %s --explain\n", self(), demoAddress)
 	fmt.Fprintf(s, "  %s probe %s\n", self(), lab.Host)
 	fmt.Fprintf(s, "  %s records %s --mail-host %s\n", self(), lab.Domain, lab.Host)
@@ -145,8 +145,16 @@ func (s *show) invitation() {
 	}
 	s.heading("Or type here")
 	fmt.Fprintln(s, "  break submission=refused      # and see the answer become 2525")
-	fmt.Fprintln(s, "  mend submission")
+	fmt.Fprintln(s, "  mend submission               # help lists every fault")
 	fmt.Fprintf(s, "\nCtrl-C ends it.\n")
+}
+
+// plain returns a path as a shell takes it, quoted only where it has to be.
+func plain(path string) string {
+	if strings.ContainsAny(path, " '\"$`\\\t\n&;()<>|*?[]#~") {
+		return shellQuote(path)
+	}
+	return path
 }
 
 // self is how this program is called, for commands to be copied.

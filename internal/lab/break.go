@@ -32,6 +32,9 @@ func ParseBreak(words string) (settings.Service, Fault, error) {
 // default port, "submission:2525" for the other one. The whole URL is taken too.
 func ParseService(word string) (settings.Service, error) {
 	word = strings.ToLower(strings.TrimSpace(word))
+	if service, err := settings.ParseService(word); err == nil && service.Host == Host {
+		word = service.String()
+	}
 	for _, service := range settings.Candidates(Host) {
 		if word == shortName(service) || word == service.String() ||
 			word == fmt.Sprintf("%s:%d", service.Scheme, service.Port) {
