@@ -43,6 +43,12 @@ func (s *imapSession) Login(user, password string) error {
 	return nil
 }
 
+// Append keeps nothing: whoever knows the password, which is no secret, could fill the
+// memory.
+func (*imapSession) Append(string, imap.LiteralReader, *imap.AppendOptions) (*imap.AppendData, error) {
+	return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeOverQuota, Text: "the lab keeps no mail"}
+}
+
 // AuthenticateMechanisms returns what is offered inside TLS.
 func (*imapSession) AuthenticateMechanisms() []string { return passwordMechanisms() }
 
