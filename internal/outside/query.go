@@ -1,9 +1,11 @@
 package outside
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -138,16 +140,38 @@ func exchange(ctx context.Context, network, server string, question dns.Question
 	if edns {
 		ask.SetEdns0(udpSize, false)
 	}
-	answer, _, err := client.ExchangeWithConnContext(ctx, ask, conn)
-	switch {
-	case ctx.Err() != nil:
-		return nil, timeoutOr(ctx.Err())
-	case err != nil:
-		return nil, err
-	case !belongs(answer, question):
-		return nil, errors.New("the answer is not to our question")
+	conn.UDPSize = udpSize
+	if err := conn.WriteMsg(ask); err != nil {
+		return nil, timeoutOr(cmp.Or(ctx.Err(), err))
+	}
+	answer, strange, err := hear(conn, ask)
+	if err != nil {
+		return nil, timeoutOr(cmp.Or(strange, ctx.Err(), err))
 	}
 	return answer, nil
+}
+
+// hear waits for the answer to a question, until the connection is closed. Over UDP
+// anybody can send something: what is no answer to our question is passed over, so
+// that a guesser needs the id as well as the port (RFC 5452 section 4). strange is what
+// was wrong with the last of those.
+func hear(conn *dns.Conn, ask *dns.Msg) (answer *dns.Msg, strange, err error) {
+	_, udp := conn.Conn.(net.PacketConn)
+	for {
+		answer, err := conn.ReadMsg()
+		var broken net.Error
+		switch {
+		case errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			return nil, strange, err
+		case err == nil && answer.Id == ask.Id && belongs(answer, ask.Question[0]):
+			return answer, nil, nil
+		case err == nil:
+			err = errors.New("the answer is not to our question")
+		}
+		if strange = err; !udp {
+			return nil, strange, err
+		}
+	}
 }
 
 // timeoutOr says "no answer in time" for a deadline.
