@@ -172,7 +172,7 @@ func (c *clinic) one(ctx context.Context, text string) error {
 		e.SetIndent("", "  ")
 		err = e.Encode(report)
 	} else {
-		p := prescription{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(text, "@")}
+		p := reportPrinter{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(text, "@")}
 		p.print()
 	}
 	return errors.Join(err, faultsIn(report))
