@@ -202,7 +202,7 @@ func (v *visit) aercGuess() []Setting {
 			for _, scheme := range schemes {
 				service := settings.Service{Scheme: scheme, Host: h, Port: scheme.DefaultPort()}
 				if v.opens(service) {
-					return []Setting{settingOf(service, v.address.String(), "guess")}
+					return []Setting{settingOf(service, v.address.String(), guess)}
 				}
 			}
 		}

@@ -15,8 +15,10 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +36,8 @@ type Options struct {
 	// Typed is the address as the user typed it, if it is known: some clients go wrong where
 	// its domain is not in A-labels.
 	Typed string
+	// Proxied: everything goes through a proxy, which can take a connection and close it.
+	Proxied bool
 	Now   func() time.Time // default: time.Now
 }
 
@@ -51,13 +55,16 @@ func New(o Options) (*Doctor, error) {
 	d := &Doctor{options: o}
 	for _, name := range append(slices.Clone(o.Only), o.Skip...) {
 		if !slices.ContainsFunc(clients, func(c client) bool { return c.name == name }) {
-			return nil, fmt.Errorf("client %q is not known; there are %v", name, Clients())
+			return nil, fmt.Errorf("client %q is not known; there are %s", name, strings.Join(Clients(), ", "))
 		}
 	}
 	for _, c := range clients {
 		if (len(o.Only) == 0 || slices.Contains(o.Only, c.name)) && !slices.Contains(o.Skip, c.name) {
 			d.clients = append(d.clients, c)
 		}
+	}
+	if len(d.clients) == 0 {
+		return nil, errors.New("no client is left: every one that is chosen is skipped too")
 	}
 	return d, nil
 }
@@ -82,8 +89,10 @@ func (d *Doctor) Examine(ctx context.Context, a settings.Address) Report {
 		wg.Go(func() { report.Clients[i] = e.simulate(c) })
 	}
 	wg.Wait()
+	e.evidence = e.gather()
 	e.connect(report.Clients)
-	report.conclude(e.crossExamine(report.Clients))
+	report.Blind = e.blind()
+	report.conclude(e.crossExamine(report.Clients, report.Blind))
 	return report
 }
 
@@ -93,6 +102,7 @@ type examination struct {
 	options Options
 	address settings.Address
 	asked   record
+	*evidence
 }
 
 func newExamination(ctx context.Context, o Options, a settings.Address) *examination {
@@ -102,14 +112,14 @@ func newExamination(ctx context.Context, o Options, a settings.Address) *examina
 // simulate lets one client look for its settings.
 func (e *examination) simulate(c client) ClientReport {
 	v := &visit{examination: e, client: c}
-	report := ClientReport{Client: c.name, Title: c.title}
+	report := ClientReport{Client: c.name, Title: c.title, simulated: c.discover != nil}
 	if c.discover == nil {
 		report.Verdict = Unknown
 		report.Findings = []Finding{c.unknown}
 		return report
 	}
 	report.Settings = c.discover(v)
-	report.Steps, report.Findings = v.steps, v.findings
+	report.Steps, report.Findings, report.broken = v.steps, v.findings, v.broken
 	if v.unknown {
 		report.Verdict = Unknown
 	}

@@ -49,9 +49,9 @@ func discoverFairEmail(v *visit) []Setting {
 		}
 	}
 	switch {
-	case chosen != nil && chosen[0].Source == "guess":
+	case chosen != nil && chosen[0].Source == guess:
 		return v.guessed(chosen)
-	case chosen == nil && len(all) > 0 && all[0].imap.Source != "guess":
+	case chosen == nil && len(all) > 0 && all[0].imap.Source != guess:
 		return []Setting{all[0].imap, all[0].smtp} // what it complains of
 	}
 	return chosen
@@ -89,10 +89,10 @@ func (v *visit) fairChoose(all []fairCandidate) []Setting {
 
 // fairMX takes the MX's host for the mail server.
 func fairMX(host string, a settings.Address) []fairCandidate {
-	imap := settingOf(settings.Service{Scheme: settings.SchemeIMAPS, Host: host, Port: 993}, a.String(), "guess")
+	imap := settingOf(settings.Service{Scheme: settings.SchemeIMAPS, Host: host, Port: 993}, a.String(), guess)
 	var all []fairCandidate
 	for _, scheme := range []settings.Scheme{settings.SchemeSubmission, settings.SchemeSubmissions} {
-		all = append(all, fairCandidate{imap, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, a.String(), "guess"), 0})
+		all = append(all, fairCandidate{imap, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, a.String(), guess), 0})
 	}
 	return all
 }
@@ -200,7 +200,7 @@ func (v *visit) fairScan(domain string) (fairCandidate, bool) {
 				names = slices.Insert(names, 1, name+"s.")
 			}
 			for _, prefix := range names {
-				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), "guess"))
+				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), guess))
 			}
 		}
 		return tries

@@ -145,7 +145,7 @@ func (v *visit) nextcloudPorts() []Setting {
 			for _, scheme := range schemes {
 				service := settings.Service{Scheme: scheme, Host: h, Port: scheme.DefaultPort()}
 				if v.opens(service) {
-					return settingOf(service, v.address.String(), "guess"), true
+					return settingOf(service, v.address.String(), guess), true
 				}
 			}
 		}

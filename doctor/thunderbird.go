@@ -34,7 +34,7 @@ func discoverThunderbird(v *visit) []Setting {
 		if typed {
 			kind = KindNothingFound
 		}
-		f := finding(kind, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
+		f := finding(kind, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" is asked", "tell users to type the address as "+address)
 		f.Weight = Note // its own inability
 		v.find(f)
 		if typed {
@@ -160,7 +160,7 @@ func (v *visit) thunderbirdGuess() []Setting {
 		var tries []Setting
 		for _, scheme := range schemes {
 			for _, host := range names[scheme.Role()] {
-				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, "guess"))
+				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, guess))
 			}
 		}
 		if s, ok := v.firstGuess(tries); ok {

@@ -43,7 +43,8 @@ type visit struct {
 	client   client
 	steps    []Step
 	findings []Finding
-	unknown  bool // it ends where this doctor does not follow
+	unknown  bool      // it ends where this doctor does not follow
+	broken   []attempt // what is published and did not work when the client tried it
 }
 
 // page is the end of a chain of redirects.

@@ -185,7 +185,7 @@ func (w *world) requests() []string {
 }
 
 func (w *world) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
-	w.note(r.Method + " " + r.URL)
+	w.note(strings.TrimSpace(r.Method + " " + r.URL + " " + r.ContentType + " " + r.Body))
 	bare, _, _ := strings.Cut(r.URL, "?")
 	for _, key := range []string{r.Method + " " + r.URL, r.Method + " " + bare} {
 		if h, ok := w.pages[key]; ok {
