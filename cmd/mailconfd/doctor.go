@@ -50,7 +50,7 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
   mailconfd doctor - <domains.txt >reports.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			clinic, err := a.newClinic(c, f)
+			examiner, err := a.newExaminer(c, f)
 			if err != nil {
 				return err
 			}
@@ -58,9 +58,9 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
 				if c.Flags().Changed("format") && f.as != "json" {
 					return errors.New("doctor - writes JSON, a line for each address; leave --format out")
 				}
-				return clinic.many(c.Context(), a.stdin)
+				return examiner.many(c.Context(), a.stdin)
 			}
-			return clinic.one(c.Context(), args[0])
+			return examiner.one(c.Context(), args[0])
 		},
 	}
 	lookOutside(c, &f.timeout)
@@ -80,15 +80,15 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
 // sampleLocal is the local part that a domain alone is examined with.
 const sampleLocal = "jane"
 
-// clinic examines addresses as the flags say.
-type clinic struct {
+// examiner examines addresses as the flags say.
+type examiner struct {
 	*app
 	flags    doctorFlags
 	world    world
 	document *document // nil: none
 }
 
-func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
+func (a *app) newExaminer(c *cobra.Command, f doctorFlags) (*examiner, error) {
 	if err := format(f.as, "table", "json"); err != nil {
 		return nil, err
 	}
@@ -112,10 +112,10 @@ func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
 	if _, err := doctor.New(doctor.Options{Only: f.only, Skip: f.skip}); err != nil {
 		return nil, err
 	}
-	clinic := &clinic{app: a, flags: f}
+	x := &examiner{app: a, flags: f}
 	var err error
 	if f.document != "" {
-		if clinic.document, err = readDocument(f.document); err != nil {
+		if x.document, err = readDocument(f.document); err != nil {
 			return nil, err
 		}
 	}
@@ -123,21 +123,40 @@ func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
 	if err != nil {
 		return nil, err
 	}
-	clinic.world, err = a.outside(cfg, f.timeout)
-	return clinic, err
+	x.world, err = a.outside(cfg, f.timeout)
+	return x, err
 }
 
-// patient reads whom to examine.
-func patient(text string) (settings.Address, error) {
-	a, err := addressOrDomain(text)
+// whom reads whom to examine, and what of it a user would type.
+func whom(text string) (a settings.Address, typed string, err error) {
+	typed = pasted(text)
+	a, err = addressOrDomain(typed)
 	if err == nil && a.Local == "" {
 		a.Local = sampleLocal
 	}
-	return a, err
+	return a, typed, err
+}
+
+// pasted returns the address of "Jane <jane@example.org>" and the host of a web address.
+func pasted(text string) string {
+	text = strings.TrimSpace(text)
+	if _, rest, ok := strings.Cut(text, "<"); ok && strings.HasSuffix(rest, ">") {
+		return strings.TrimSuffix(rest, ">")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return text
+	case u.Scheme == "mailto":
+		return u.Opaque
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		return u.Hostname()
+	}
+	return text
 }
 
 // examine examines one address. The error is about us: nothing was learnt.
-func (c *clinic) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
+func (c *examiner) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
 	witness := &witness{World: c.world, tell: tell}
 	var w doctor.World = witness
 	if c.document != nil {
@@ -155,13 +174,13 @@ func (c *clinic) examine(ctx context.Context, a settings.Address, typed string, 
 }
 
 // one examines one address and prints what came out.
-func (c *clinic) one(ctx context.Context, text string) error {
-	a, err := patient(text)
+func (c *examiner) one(ctx context.Context, text string) error {
+	a, typed, err := whom(text)
 	if err != nil {
 		return err
 	}
 	tell := c.waiting()
-	report, err := c.examine(ctx, a, text, tell)
+	report, err := c.examine(ctx, a, typed, tell)
 	tell.clear()
 	if err != nil {
 		return err
@@ -172,7 +191,7 @@ func (c *clinic) one(ctx context.Context, text string) error {
 		e.SetIndent("", "  ")
 		err = e.Encode(report)
 	} else {
-		p := reportPrinter{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(text, "@")}
+		p := reportPrinter{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(typed, "@")}
 		p.print()
 	}
 	return errors.Join(err, faultsIn(report))
