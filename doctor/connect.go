@@ -62,7 +62,7 @@ func (e *examination) connectClient(r *ClientReport) {
 func (r *ClientReport) lacks(what string, roles func(settings.Role) bool) {
 	f := finding(KindNothingFound, what, "")
 	if tried := slices.DeleteFunc(slices.Clone(r.broken), func(a attempt) bool { return !roles(a.Role()) }); len(tried) > 0 {
-		f.Detail += " that works: " + list(tried)
+		f.Detail = what + "; what is published does not work: " + list(tried)
 		f.Remedy, f.follows = mendPublished, subjects(tried)
 		if !slices.ContainsFunc(tried, func(a attempt) bool { return !a.untested() }) {
 			f.Weight, f.Remedy = Note, "look again later, or from elsewhere"

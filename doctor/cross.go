@@ -135,15 +135,15 @@ func origin(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// withdraw takes all weight from what the clients' reports say: nothing was seen.
+// withdraw takes back what the clients' reports say: nothing was seen.
 func (c *comparison) withdraw() {
 	for i := range c.reports {
 		r := &c.reports[i]
 		if r.Verdict == "" {
 			r.Verdict = Unknown
 		}
-		for j := range r.Findings {
-			r.Findings[j].Weight = Note
+		if r.simulated {
+			r.Findings = nil
 		}
 	}
 }
