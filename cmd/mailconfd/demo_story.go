@@ -122,7 +122,7 @@ func (s *show) diagnosis(report doctor.Report) {
 
 // examine asks for the demo's user as every client would, over the lab's network.
 func (s *show) examine(ctx context.Context) (doctor.Report, error) {
-	d, err := doctor.New(doctor.Options{World: s.world})
+	d, err := doctor.New(doctor.Options{World: s.world, Proxied: s.world.proxied})
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -130,7 +130,8 @@ func (s *show) examine(ctx context.Context) (doctor.Report, error) {
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	return d.Examine(ctx, a), nil
+	report := d.Examine(ctx, a)
+	return report, cannotLook(report)
 }
 
 // opening tells the first answer, and what to try.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +41,8 @@ for domains they do not know (--ispdb). No password is ever sent, and no message
 With "-" the addresses and domains are read from standard input, one a line, and
 each becomes a line of JSON, as soon as it is done.
 
-Exit code 1: there are faults. Warnings and notes alone are no fault.`,
+Exit code 1: there are faults. Warnings and notes alone are no fault. 2: it could
+not run, or nothing could be tested from here.`,
 		Example: `  mailconfd doctor jane@example.org
   mailconfd doctor example.org --client outlook --explain
   mailconfd render autoconfig example.org --mail-host mail.example.org >new.xml
@@ -157,12 +157,11 @@ func pasted(text string) string {
 
 // examine examines one address. The error is about us: nothing was learnt.
 func (c *examiner) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
-	witness := &witness{World: c.world, tell: tell}
-	var w doctor.World = witness
+	var w doctor.World = toldWorld{c.world, tell}
 	if c.document != nil {
-		w = offline{witness, a.Domain, *c.document}
+		w = offline{w, a.Domain, *c.document}
 	}
-	d, err := doctor.New(doctor.Options{World: w, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip, Typed: typed})
+	d, err := doctor.New(doctor.Options{World: w, Proxied: c.world.proxied, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip, Typed: typed})
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -170,7 +169,7 @@ func (c *examiner) examine(ctx context.Context, a settings.Address, typed string
 	if err := ctx.Err(); err != nil {
 		return doctor.Report{}, err
 	}
-	return report, witness.complaint()
+	return report, cannotLook(report)
 }
 
 // one examines one address and prints what came out.
@@ -194,13 +193,24 @@ func (c *examiner) one(ctx context.Context, text string) error {
 		p := reportPrinter{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(typed, "@")}
 		p.print()
 	}
-	return errors.Join(err, faultsIn(report))
+	if err != nil {
+		return err
+	}
+	return outcome(report)
 }
 
-// faultsIn returns errFaults where there is a fault.
-func faultsIn(r doctor.Report) error {
-	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Weight == doctor.Fault }) {
+// errUntested ends an examination in which no client could be followed to its end.
+var errUntested = errors.New("nothing that clients would set up could be tested from here; try again, or look from another network with --via")
+
+// outcome returns errFaults where something fails, and errUntested where nothing can be
+// said.
+func outcome(r doctor.Report) error {
+	switch r.Verdict {
+	case doctor.Fails:
 		return errFaults
+	case doctor.Unknown:
+		return errUntested
+	case doctor.Works, doctor.Warns:
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ type lineWriter struct {
 	mu     sync.Mutex
 	count  int
 	faults error // errFaults, once there was one
-	bad    error // errLines, once there was one
+	bad    error // errLines, once there was one, or errUntested
 	broken error // standard output is
 }
 
@@ -150,14 +150,14 @@ func (o *lineWriter) work(ctx context.Context, tasks <-chan task) {
 // examineOne examines one line and writes its object. The error ends everything.
 func (o *lineWriter) examineOne(ctx context.Context, t task) error {
 	var result any
-	var faults error
+	var end error // what the report comes to
 	a, typed, err := whom(t.Input)
 	if t.err != nil {
 		err = t.err
 	}
 	if err == nil {
 		report, failed := o.examine(ctx, a, typed, o.tell)
-		result, faults, err = examined{t.origin, report}, faultsIn(report), failed
+		result, end, err = examined{t.origin, report}, outcome(report), failed
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -168,8 +168,10 @@ func (o *lineWriter) examineOne(ctx context.Context, t task) error {
 		return o.broken
 	case err != nil:
 		result, o.bad = refused{t.origin, err.Error()}, errLines
-	case faults != nil:
-		o.faults = faults
+	case errors.Is(end, errFaults):
+		o.faults = end
+	case end != nil && o.bad == nil:
+		o.bad = end
 	}
 	o.count++
 	o.tell.clear()

@@ -27,6 +27,7 @@ type world struct {
 	*probe.Prober
 	resolver *outside.Resolver
 	fetcher  *outside.Fetcher
+	proxied  bool // everything but the questions to the resolver goes through a proxy
 }
 
 // outside puts together how the configuration wants to look outside.
@@ -55,7 +56,7 @@ func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
 		Resolver: resolver, Dialer: dialer, Local: prober.Locality,
 		UserAgent: userAgent(), MaxBody: doctor.MaxBody, Timeout: min(timeout, fetchTimeout),
 	})
-	return world{prober, resolver, fetcher}, nil
+	return world{prober, resolver, fetcher, dialer.Proxied()}, nil
 }
 
 // BestMX returns the MX hosts of the lowest preference.

@@ -62,12 +62,12 @@ func newSelfCheck(w world, log *slog.Logger, registry prometheus.Registerer) *se
 	s := &selfCheck{
 		log: log, news: make(chan struct{}, 1), told: map[sample]string{}, counts: map[sample]map[doctor.Weight]int{},
 		examine: func(ctx context.Context, a settings.Address) (doctor.Report, error) {
-			witness := &witness{World: w}
-			d, err := doctor.New(doctor.Options{World: witness})
+			d, err := doctor.New(doctor.Options{World: w, Proxied: w.proxied})
 			if err != nil {
 				return doctor.Report{}, err
 			}
-			return d.Examine(ctx, a), witness.complaint()
+			report := d.Examine(ctx, a)
+			return report, cannotLook(report)
 		},
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mailconfd_selfcheck_findings", Help: "What the self-check last found, of all domains that it looks at, by weight: fault, warning, note.",

@@ -34,7 +34,10 @@ func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 		f := fetchFailure(x.Err)
 		h.Failure = &f
 		var at *outside.FetchError
-		h.Unreached = f.Kind == settings.FailureTimeout && errors.As(x.Err, &at) && at.Stage == outside.StageConnect
+		if errors.As(x.Err, &at) {
+			h.Unreached = f.Kind == settings.FailureTimeout && at.Stage == outside.StageConnect
+			h.Silent = f.Kind == settings.FailureReset && x.TLS == nil && (at.Stage == outside.StageHandshake || at.Stage == outside.StageAnswer)
+		}
 	}
 	return h
 }
