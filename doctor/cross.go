@@ -157,7 +157,9 @@ func (c *comparison) ahead() {
 			tasks = append(tasks, func() { c.lookUp(label+"."+domain, kind) })
 		}
 	}
-	tasks = append(tasks, func() { c.lookUp(shadow+"."+domain, TypeA) })
+	for _, kind := range []RecordType{TypeA, TypeAAAA} {
+		tasks = append(tasks, func() { c.lookUp(shadow+"."+domain, kind) })
+	}
 	for _, o := range c.offers() {
 		if s, ok := o.service(); ok {
 			tasks = append(tasks, func() { c.probe(s) })

@@ -96,15 +96,16 @@ func (c *comparison) contradictions() {
 		if before.security == o.security || on465(o) {
 			continue
 		}
-		wrong, remedy := o, ""
-		truth := c.truth(o.role, o.host, o.port)
+		wrong, right, truth := o, before, c.truth(o.role, o.host, o.port)
 		if truth == o.security {
-			wrong = before
+			wrong, right = before, o
 		}
+		detail, remedy := fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), ""
 		if truth != "" {
-			remedy = "correct " + bare(wrong.source) + ": " + c.statement(wrong, truth)
+			detail = fmt.Sprintf("%s port %d: %s is false (%s); %s is true (%s)", shown(o.host), o.port, wrong.said, bare(wrong.source), right.said, bare(right.source))
+			remedy = "in " + bare(wrong.source) + ", " + c.instead(wrong, truth)
 		}
-		f := finding(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy).of(o.place())
+		f := finding(KindContradiction, detail, remedy).of(o.place())
 		if s, ok := wrong.service(); ok && truth != "" {
 			f.explains = []string{s.String()}
 		}
@@ -164,7 +165,7 @@ func (c *comparison) formats() {
 	for _, other := range [][]offer{offersOf(c.first(formatAutodiscover)), srv, offersOf(c.first(formatPACC))} {
 		for _, role := range mailRoles {
 			x, y := firstOf(reference.offers, role), firstOf(other, role)
-			if x == nil || y == nil || x.format == y.format || !x.sound() || !y.sound() || listed(other, x) || listed(reference.offers, y) {
+			if x == nil || y == nil || x.format == y.format || !c.tried(x) || !c.tried(y) || listed(other, x) || listed(reference.offers, y) {
 				continue // nothing to compare, or a question of order alone
 			}
 			kind := KindFormatsDiffer
@@ -178,7 +179,14 @@ func (c *comparison) formats() {
 	}
 }
 
-// sound tells an offer that can be compared; what is wrong with others is told.
+// tried tells an offer that works; what is wrong with others is told, and that they differ
+// from those that work follows from it.
+func (c *comparison) tried(o *offer) bool {
+	s, ok := o.service()
+	return ok && c.works(s)
+}
+
+// sound tells an offer of a service that can be tried.
 func (o *offer) sound() bool {
 	_, ok := o.service()
 	return ok

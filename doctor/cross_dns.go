@@ -94,23 +94,26 @@ var askedLabels = []string{"autoconfig", "autodiscover", "ua-auto-config"}
 // names looks at the names that clients ask.
 func (c *comparison) names() {
 	domain := c.address.Domain
-	wild := addresses(c.lookUp(shadow+"."+domain, TypeA))
+	wild := c.addresses(shadow + "." + domain)
 	known := c.relations()
 	var shadowed []string
 	for _, label := range askedLabels {
 		name := label + "." + domain
 		c.alias(label, name, known)
-		if got := addresses(c.lookUp(name, TypeA)); len(wild) > 0 && slices.Equal(wild, got) && c.misleads(label) {
+		if got := c.addresses(name); len(wild) > 0 && slices.Equal(wild, got) && c.misleads(label) {
 			shadowed = append(shadowed, name)
 		}
 	}
 	if len(shadowed) > 0 {
 		c.find(KindWildcard, fmt.Sprintf("%s: leads to %s, as every name under %s does", strings.Join(shadowed, ", "), strings.Join(wild, ", "), domain), "")
 	}
+	if label, above, _ := strings.Cut(domain, "."); slices.Contains(askedLabels, label) && registrable(above) != "" {
+		c.find(KindSubdomain, domain+" is where clients ask about "+above, "examine "+above)
+	}
 	if len(c.mx) > 0 {
 		c.mailGoesElsewhere(c.mx[0])
 		if !c.lookUp(domain, TypeMX).Authentic {
-			c.find(KindUnsigned, domain, "")
+			c.find(KindUnsigned, "the zone of "+domain+" is not signed, or the resolver does not say so", "")
 		}
 	}
 }
@@ -172,10 +175,13 @@ func (c *comparison) misleads(label string) bool {
 	})
 }
 
-func addresses(a Answer) []string {
+// addresses returns the addresses of a name, of both families.
+func (c *comparison) addresses(name string) []string {
 	var all []string
-	for _, r := range a.Records {
-		all = append(all, r.Host)
+	for _, kind := range []RecordType{TypeA, TypeAAAA} {
+		for _, r := range c.lookUp(name, kind).Records {
+			all = append(all, r.Host)
+		}
 	}
 	slices.Sort(all)
 	return all

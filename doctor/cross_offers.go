@@ -200,7 +200,7 @@ func (c *comparison) username(file *file, n *node, where string) {
 		c.blame(KindMeaningless, file, o, where+": an empty username: Thunderbird logs in as \"true\"", "write <username>%EMAILADDRESS%</username>")
 	case strings.Contains(rest, "%"):
 		c.blame(KindMeaningless, file, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
-	case name == local+"@"+domain:
+	case rest != name && fill(name, c.address) == c.address.String():
 		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same")
 		f.explains = []string{"login"}
 		c.add(f, c.strangers()...)

@@ -38,7 +38,7 @@ type Options struct {
 	Typed string
 	// Proxied: everything goes through a proxy, which can take a connection and close it.
 	Proxied bool
-	Now   func() time.Time // default: time.Now
+	Now     func() time.Time // default: time.Now
 }
 
 // Doctor examines domains. It is safe for concurrent use.
@@ -83,7 +83,10 @@ func Clients() []string {
 // was not asked by then is missing from the report.
 func (d *Doctor) Examine(ctx context.Context, a settings.Address) Report {
 	e := newExamination(ctx, d.options, a)
-	report := Report{Address: a.String(), At: d.options.Now().UTC().Truncate(time.Second), Clients: make([]ClientReport, len(d.clients))}
+	if e.lookUp(a.Domain, TypeMX).NoSuchName {
+		return d.noSuchDomain(a)
+	}
+	report := Report{Address: a.String(), At: d.now(), Clients: make([]ClientReport, len(d.clients))}
 	var wg sync.WaitGroup
 	for i, c := range d.clients {
 		wg.Go(func() { report.Clients[i] = e.simulate(c) })
@@ -95,6 +98,16 @@ func (d *Doctor) Examine(ctx context.Context, a settings.Address) Report {
 	report.conclude(e.crossExamine(report.Clients, report.Blind))
 	return report
 }
+
+// noSuchDomain is the report for a domain that DNS does not have: no client can find
+// anything there, and none is asked.
+func (d *Doctor) noSuchDomain(a settings.Address) Report {
+	f := finding(KindNoSuchDomain, a.Domain+" does not exist", "")
+	f.People = people()
+	return Report{Address: a.String(), At: d.now(), Verdict: Fails, Clients: []ClientReport{}, Findings: []Finding{f}}
+}
+
+func (d *Doctor) now() time.Time { return d.options.Now().UTC().Truncate(time.Second) }
 
 // examination is everything that was asked for one address, each thing once.
 type examination struct {

@@ -146,7 +146,9 @@ func followRemedy(t *testing.T, said, truth string) {
 		get(mainHTTPS, configFile(server(words[0], words[1], words[2]), other)) + get(knownHTTPS, configFile(server(words[0], words[1], words[2]), other)) +
 		post(poxHost, poxAnswer(protocol(strings.ToUpper(words[0]), words[1], "<SPA>off</SPA>", "<SSL>on</SSL>", "<Encryption>"+encryption+"</Encryption>"), pox))
 	r := examine(t, parseWorld(t, world), "jane@example.test")
-	i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return strings.Contains(f.Detail, ":"+words[1]+": ") && strings.HasPrefix(f.Remedy, "in ") })
+	i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool {
+		return strings.Contains(f.Detail, ":"+words[1]+": ") && strings.HasPrefix(f.Remedy, "in ")
+	})
 	if i < 0 {
 		t.Errorf("%s: no line to change\n%s", said, findingLines(r))
 		return

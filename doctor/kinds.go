@@ -73,6 +73,8 @@ const (
 	KindLeftOver        Kind = "alias_left_over"
 	KindMXElsewhere     Kind = "mx_elsewhere"
 	KindUnsigned        Kind = "zone_unsigned"
+	KindNoSuchDomain    Kind = "no_such_domain"
+	KindSubdomain       Kind = "name_under_a_domain"
 )
 
 // KindText is what people are told about a kind.
@@ -151,6 +153,8 @@ var kinds = []KindText{
 	{KindLeftOver, "", Warning, "a name that clients ask is an alias of somebody who has nothing to do with the domain's mail and gives no settings that work", "that nothing was found, or settings of a former provider", "remove the alias, or let it lead to the server of today", "NDSS 2025"},
 	{KindMXElsewhere, "", Note, "mail for the domain goes to another provider than the one that clients are sent to", "nothing, or an empty inbox", "check whether the settings are left over from a former provider", "RFC 5321, section 5"},
 	{KindUnsigned, "", Note, "the zone is signed by nobody: DNSSEC does not vouch for its records", "in careful clients a question whether to trust what came from DNS", "sign it with DNSSEC, if you can", "RFC 6186, section 6"},
+	{KindNoSuchDomain, "", Fault, "there is no such domain", "that nothing was found", "check how it is spelled, or register it and publish its records", "RFC 2308, section 2.1"},
+	{KindSubdomain, "", Note, "what was asked for is a name that clients ask about another domain, hardly a mail domain", "nothing", "examine the domain itself", "draft-ietf-mailmaint-autoconfig-06, section 4"},
 }
 
 // untested tells what says nothing about whether a service works.

@@ -22,15 +22,15 @@ const (
 
 // Report is the result of an examination; docs/doctor.md describes its JSON.
 type Report struct {
-	Address  string         `json:"address"`
-	At       time.Time      `json:"at"`
+	Address string    `json:"address"`
+	At      time.Time `json:"at"`
 	// Verdict fails with a fault, or where no client works; it is unknown where nothing could
 	// be tested, and otherwise warns with a warning and else works.
 	Verdict Verdict `json:"verdict"`
 	// Blind is why nothing at all could be seen: our own network, proxy or resolver does not
 	// work. The rest of the report then says nothing about the domain.
 	Blind    string         `json:"blind,omitempty"`
-	Clients  []ClientReport `json:"clients"`
+	Clients  []ClientReport `json:"clients"`  // none if there is no such domain
 	Findings []Finding      `json:"findings"` // faults first, then warnings, then notes
 }
 

@@ -78,8 +78,8 @@ type Answer struct {
 	Alias      string
 	NoSuchName bool              // the name does not exist, with any type of record (NXDOMAIN)
 	Authentic  bool              // the resolver says that DNSSEC vouches for it
-	Failure   *settings.Failure // the resolver did not answer; Records says nothing then
-	Took      time.Duration
+	Failure    *settings.Failure // the resolver did not answer; Records says nothing then
+	Took       time.Duration
 }
 
 // Record is one DNS record. Which fields are set depends on the type.
@@ -95,7 +95,7 @@ type Record struct {
 type record struct {
 	mu      sync.Mutex
 	hops    map[Request]*exchange // their key is never Public
-	dead    map[string]Hop // by scheme and host: what could not be reached
+	dead    map[string]Hop        // by scheme and host: what could not be reached
 	answers map[question]*once[Answer]
 	probes  map[settings.Service]*once[settings.Observation]
 }
