@@ -88,8 +88,7 @@ func (o offer) led(s Setting) bool {
 func (c *comparison) askers(urls ...string) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Steps, func(s Step) bool {
-			method, asked, _ := strings.Cut(s.Did, " ")
-			return (method == "GET" || method == "POST") && slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(asked) })
+			return s.asked != "" && slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(s.asked) })
 		})
 	})
 }
@@ -104,10 +103,10 @@ func (c *comparison) those(are func(ClientReport) bool) []string {
 	return titles
 }
 
-// told tells whether a client's report says already what is wrong with a URL.
-func (c *comparison) told(k Kind, what string) bool {
+// told tells whether a client's report has a finding about something already.
+func (c *comparison) told(k Kind, about string) bool {
 	return len(c.those(func(r ClientReport) bool {
-		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k && strings.Contains(f.Detail, what) })
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k && f.about == about })
 	})) > 0
 }
 

@@ -239,7 +239,7 @@ func (c *comparison) centralDatabase() {
 		return
 	}
 	v := &visit{examination: c.examination}
-	entry := c.inquireOne(askGET(formatAutoconfig, v.ispdb("https://autoconfig.thunderbird.net/v1.1/")+c.address.Domain))
+	entry := c.inquireOne(askGET(formatAutoconfig, v.ispdb(thunderbirdNetISPDB)+c.address.Domain))
 	if len(entry.offers) == 0 {
 		return
 	}

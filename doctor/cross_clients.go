@@ -139,17 +139,12 @@ type asks struct {
 func asksFor(r ClientReport) asks {
 	var a asks
 	for _, s := range r.Steps {
-		method, what, _ := strings.Cut(s.Did, " ")
 		switch {
-		case method == "SRV" && !strings.HasPrefix(what, "_autodiscover."):
+		case s.dns == TypeSRV && !strings.HasPrefix(s.name, "_autodiscover."):
 			a.srv = true
-		case method != "GET" && method != "POST":
-		default:
-			f := formatAutoconfig
-			if strings.HasSuffix(bare(what), autodiscoverPath) {
-				f = formatAutodiscover
-			}
-			a.urls = append(a.urls, bare(what))
+		case s.asked != "":
+			f := formatOf(s.asked)
+			a.urls = append(a.urls, bare(s.asked))
 			if !slices.Contains(a.documents, f) {
 				a.documents = append(a.documents, f)
 			}

@@ -69,7 +69,7 @@ func (c *comparison) answers() {
 			}
 		}
 		switch {
-		case h.Status == 401 && !c.told(KindAsksUser, bare(final)+" answers 401"):
+		case h.Status == 401 && !c.told(KindAsksUser, about401(final)):
 			note(KindUnauthorized)
 		case h.Status/100 == 2 && !f.document() && isHTML(h):
 			note(KindHTML)
@@ -78,7 +78,7 @@ func (c *comparison) answers() {
 			note(KindPassword)
 		}
 		if f.page.took > slowest && !c.told(KindSlow, bare(f.url)) {
-			c.find(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), f.page.took.Round(100*time.Millisecond)), "", c.askers(f.url)...)
+			c.add(finding(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), f.page.took.Round(100*time.Millisecond)), "").of(bare(f.url)), c.askers(f.url)...)
 		}
 	}
 	for _, w := range []struct {
@@ -96,6 +96,9 @@ func (c *comparison) answers() {
 	c.errorDocuments()
 	c.unknownDomain()
 }
+
+// about401 is the subject of a finding that a URL wants a password.
+func about401(u string) string { return "401 " + bare(u) }
 
 // webCertificates has one finding for each host.
 func (c *comparison) webCertificates() {

@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"fmt"
-	"html"
 	"slices"
 	"strings"
 	"time"
@@ -172,8 +171,7 @@ func (v *visit) fairAutoconfig(domain string) (fairCandidate, bool) {
 
 // fairAutodiscover posts to the two URLs, with the type of a web form.
 func (v *visit) fairAutodiscover(domain string) (fairCandidate, bool) {
-	body := `<?xml version="1.0" encoding="UTF-8" standalone="no"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` +
-		html.EscapeString(v.address.String()) + `</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`
+	body := compactPOX(`<?xml version="1.0" encoding="UTF-8" standalone="no"?>`, v.address.String())
 	for _, u := range []string{"https://" + domain + autodiscoverPath, "https://autodiscover." + domain + autodiscoverPath} {
 		p := v.post(u, "application/x-www-form-urlencoded", body)
 		if !p.taken {

@@ -141,6 +141,9 @@ func people(titles ...string) string {
 
 var crowds = []string{"many", "some", "few"}
 
+// Crowds returns the words of Finding.People, from many to few.
+func Crowds() []string { return slices.Clone(crowds) }
+
 func order(w Weight) int { return slices.Index([]Weight{Fault, Warning, Note}, w) }
 
 // verdictOf returns what findings come to.

@@ -132,7 +132,7 @@ func (v *visit) hordeDocument(domain string, d hordeDirection) []Setting {
 	for _, u := range []string{
 		"http://autoconfig." + domain + "/mail/config-v1.1.xml?emailaddress=" + escapeAddress(v.address.String()),
 		"http://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml",
-		v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain,
+		v.ispdb(thunderbirdNetISPDB) + domain,
 	} {
 		p := v.get(u)
 		if !p.taken {

@@ -252,6 +252,15 @@ number leads to a remark.
 	for i, r := range remarks {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, r)
 	}
+	b.WriteString(`
+## How documents are read
+
+Delta Chat and Evolution are simulated with a reader that is as lenient as theirs, and aerc with the
+parser that it uses. The others share one XML parser (Go's ` + "`encoding/xml`" + `), whichever theirs is. For a
+well-formed document, which is all that mailconfd writes, that makes no difference. What
+` + "`mailconfd doctor`" + ` says of somebody's malformed document is what that parser makes of it: a
+client may read more of it, or less.
+`)
 	b.WriteString("\n## What was read\n\n| client | `--client` | read or run |\n|---|---|---|\n")
 	for _, c := range doctor.Read() {
 		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", c[1], c[0], cell(c[2]))

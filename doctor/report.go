@@ -106,6 +106,10 @@ type Step struct {
 	Did string `json:"did"` // "GET https://…", "MX example.org", "read the document"
 	Saw string `json:"saw"`
 	MS  int64  `json:"ms,omitempty"`
+
+	asked string     // the URL of a request; "": it was none
+	dns   RecordType // of a question to DNS; "": it was none
+	name  string     // the name of that question
 }
 
 // Weight is how much a finding matters.

@@ -61,6 +61,12 @@ func (v *visit) note(did, saw string, took time.Duration) {
 	v.steps = append(v.steps, Step{Did: did, Saw: saw, MS: took.Milliseconds()})
 }
 
+// noteRequest notes a request.
+func (v *visit) noteRequest(method, url, saw string, took time.Duration) {
+	v.note(method+" "+url, saw, took)
+	v.steps[len(v.steps)-1].asked = url
+}
+
 func (v *visit) find(f Finding) { v.findings = append(v.findings, f) }
 
 // get asks a URL as the client does, and follows redirects as far as it does.
@@ -81,7 +87,7 @@ func (v *visit) ask(r Request, rules httpRules) page {
 		p.took += p.Took
 		p.plain = p.plain || strings.HasPrefix(r.URL, "http://")
 		refused := rules.refuses(p.Hop, p.took)
-		v.note(r.Method+" "+r.URL, describe(p.Hop, refused), p.Took)
+		v.noteRequest(r.Method, r.URL, describe(p.Hop, refused), p.Took)
 		if refused != "" {
 			return p
 		}
@@ -207,6 +213,8 @@ func (v *visit) dns(name string, kind RecordType) Answer {
 		saw = strings.Join(words, "; ")
 	}
 	v.note(string(kind)+" "+name, saw, answer.Took)
+	step := &v.steps[len(v.steps)-1]
+	step.dns, step.name = kind, name
 	return answer
 }
 
