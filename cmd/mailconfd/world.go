@@ -69,7 +69,7 @@ func fetchFailure(err error) settings.Failure {
 func (w world) Lookup(ctx context.Context, name string, kind doctor.RecordType) doctor.Answer {
 	started := time.Now()
 	found, err := w.resolver.Lookup(ctx, name, string(kind))
-	answer := doctor.Answer{Alias: found.Alias, Authentic: found.Authentic, Took: time.Since(started)}
+	answer := doctor.Answer{Alias: found.Alias, NoSuchName: found.NoSuchName, Authentic: found.Authentic, Took: time.Since(started)}
 	for _, r := range found.Records {
 		answer.Records = append(answer.Records, doctor.Record(r))
 	}
