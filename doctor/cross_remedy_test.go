@@ -45,6 +45,8 @@ func TestRemedies(t *testing.T) {
 		{"web-certificate", doctor.KindWebCertificate, "get a certificate for autodiscover.example.test", nil, "many"},
 		{"outlook-login", doctor.KindOutlookLogin, "add <SPA>off</SPA>", []string{"Outlook (classic)"}, "many"},
 		{"username-composite", doctor.KindUsername, "write <username>%EMAILADDRESS%</username>", nil, "some"},
+		{"username-literal", doctor.KindUsername, "write <username>%EMAILADDRESS%</username>, which means the same", nil, "some"},
+		{"no-such-domain", doctor.KindNoSuchDomain, "check how it is spelled", nil, "many"},
 		{"healthy-localpart", doctor.KindUsername, "tell users of these clients what to type", []string{"Geary", "aerc", "Himalaya"}, "some"},
 		{"nothing", doctor.KindNothingFound, "https://autoconfig.example.test/mail/config-v1.1.xml", all, "many"},
 	} {

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,38 @@ func nothingIsMissing(t *testing.T, client string, f doctor.Finding) {
 	if client == "" && f.Weight != doctor.Note && (f.Kind == doctor.KindGuess || f.Kind == doctor.KindNothingFound) {
 		t.Errorf("%s %s: %s (%v)", f.Weight, f.Kind, text, f.Affected)
 	}
+}
+
+// TestCutDocument: a document that breaks off is not one that is missing.
+func TestCutDocument(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, layouts[1])
+	r := examineAs(t, cut{d})
+	holdsTogether(t, r)
+	for _, f := range r.Findings {
+		nothingIsMissing(t, "", f)
+	}
+	for _, c := range r.Clients {
+		for _, f := range c.Findings {
+			if strings.Contains(f.Detail, "nothing published") {
+				t.Errorf("%s: %s", c.Client, f.Detail)
+			}
+		}
+	}
+	if !strings.Contains(findingLines(r), "fault document_rejected: "+mainHTTPS) {
+		t.Errorf("not told:\n%s", findingLines(r))
+	}
+}
+
+// cut is a deployment whose autoconfig documents break off.
+type cut struct{ *deployment }
+
+func (c cut) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
+	h := c.deployment.Fetch(ctx, r)
+	if r.Method == "GET" {
+		h.Body = h.Body[:len(h.Body)/2]
+	}
+	return h
 }
 
 // TestNotAllIsPublished: that a port is shut does not hide that there is no document.
