@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailconfd/doctor"
+	"mailconfd/probe"
 	"mailconfd/settings"
 )
 
@@ -77,6 +78,10 @@ not run, or nothing could be tested from here.`,
 	return c
 }
 
+// doctorGreeting is how long a mail server may take to greet, of which some take a few
+// seconds on purpose: somebody is waiting for the report.
+const doctorGreeting = 10 * time.Second
+
 // sampleLocal is the local part that a domain alone is examined with.
 const sampleLocal = "jane"
 
@@ -123,7 +128,7 @@ func (a *app) newExaminer(c *cobra.Command, f doctorFlags) (*examiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.world, err = a.outside(cfg, f.timeout)
+	x.world, err = a.outsideWithin(cfg, probe.Timeouts{Dialogue: f.timeout, Greeting: doctorGreeting})
 	return x, err
 }
 

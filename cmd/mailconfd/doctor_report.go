@@ -250,12 +250,10 @@ type alikeFindings struct {
 	details []string
 }
 
-// crowds are the words for how many people a finding is likely to meet.
-var crowds = []string{"few", "some", "many"}
-
 // alike puts findings of one weight together.
 func (p reportPrinter) alike(w doctor.Weight) []alikeFindings {
 	var all []alikeFindings
+	crowds := doctor.Crowds() // most people first
 	for _, f := range p.Findings {
 		if f.Weight != w {
 			continue
@@ -268,7 +266,7 @@ func (p reportPrinter) alike(w doctor.Weight) []alikeFindings {
 			i = len(all) - 1
 			all[i].Affected = nil
 		}
-		if slices.Index(crowds, f.People) > slices.Index(crowds, all[i].People) {
+		if slices.Index(crowds, f.People) < slices.Index(crowds, all[i].People) {
 			all[i].People = f.People
 		}
 		all[i].details = append(all[i].details, f.Detail)

@@ -32,6 +32,12 @@ type world struct {
 
 // outside puts together how the configuration wants to look outside.
 func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
+	return a.outsideWithin(cfg, probe.Timeouts{Dialogue: timeout})
+}
+
+// outsideWithin is outside with other times for parts of a dialogue.
+func (a *app) outsideWithin(cfg config.Config, timeouts probe.Timeouts) (world, error) {
+	timeout := timeouts.Dialogue
 	if timeout <= 0 {
 		return world{}, fmt.Errorf("--timeout %s: want a time such as 30s", timeout)
 	}
@@ -50,7 +56,7 @@ func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
 	prober := probe.New(probe.Options{
 		Resolver: resolver, Dial: dialer.DialContext, Proxied: dialer.Proxied(),
 		Roots: roots, Extra: extra, HELO: cfg.Probe.HELO, Vantage: cfg.Probe.Vantage,
-		Timeouts: probe.Timeouts{Dialogue: timeout},
+		Timeouts: timeouts,
 	})
 	fetcher := outside.NewFetcher(outside.FetchOptions{
 		Resolver: resolver, Dialer: dialer, Local: prober.Locality,
