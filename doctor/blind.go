@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"slices"
 
 	"mailconfd/settings"
 )
@@ -23,10 +24,13 @@ func (e *examination) blind() string {
 	}
 	for _, o := range e.asked.probes {
 		f := o.value.Verdict().Failure
-		connections.add(f, e.options.Proxied && f != nil && (f.Kind == settings.FailureTemporary || f.Kind == settings.FailureReset))
+		connections.add(f, e.options.Proxied && f != nil && slices.Contains(closes, f.Kind))
 	}
 	return cmp.Or(lookups.blind(), connections.blind())
 }
+
+// closes are what a probe makes of a connection that ends without a byte.
+var closes = []settings.FailureKind{settings.FailureReset, settings.FailureProtocol, settings.FailureTemporary}
 
 // tally counts answers of one sort, and those that only show that our own side does not
 // work.

@@ -55,6 +55,7 @@ func TestBlind(t *testing.T) {
 		{"no resolver", dark{fetch: dns, lookup: local, probe: dns}, false, "no resolver answers"},
 		{"DNS works and the way out does not", dark{fetch: local, probe: local}, false, "as broken"},
 		{"a proxy that takes connections and closes them", dark{fetch: reset, probe: busy, silent: true}, true, "the proxy closes every connection"},
+		{"a proxy that closes before a greeting", dark{fetch: reset, probe: settings.FailureProtocol, silent: true}, true, "the proxy closes every connection"},
 		{"the same without a proxy", dark{fetch: reset, probe: busy, silent: true}, false, ""},
 		{"servers that cannot be tested", dark{probe: local}, false, ""},
 		{"servers that are busy", dark{probe: busy}, true, ""},
