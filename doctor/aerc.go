@@ -43,7 +43,7 @@ func discoverAerc(v *visit) []Setting {
 	popSource := ""
 	for _, urls := range [][]string{
 		{"https://autoconfig." + domain + "/mail/config-v1.1.xml" + query, "https://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml" + query},
-		{v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain},
+		{v.ispdb(thunderbirdNetISPDB) + domain},
 	} {
 		if found := v.aercDocument(urls, &popSource); found != nil {
 			return found
@@ -134,7 +134,7 @@ func (v *visit) aercDocument(urls []string, popSource *string) []Setting {
 	rules := v.client.http
 	for _, u := range urls {
 		if rules.timeout <= 0 {
-			v.note("GET "+u, "not asked in time", 0)
+			v.noteRequest("GET", u, "not asked in time", 0)
 			continue
 		}
 		p := v.ask(Request{Method: "GET", URL: u}, rules)
@@ -202,7 +202,7 @@ func (v *visit) aercGuess() []Setting {
 			for _, scheme := range schemes {
 				service := settings.Service{Scheme: scheme, Host: h, Port: scheme.DefaultPort()}
 				if v.opens(service) {
-					return []Setting{settingOf(service, v.address.String(), "guess")}
+					return []Setting{settingOf(service, v.address.String(), guess)}
 				}
 			}
 		}

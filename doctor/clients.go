@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"html"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -111,14 +112,27 @@ func xmlTypes(kinds ...string) func(string) bool {
 	}
 }
 
+// The schemas of Autodiscover's POX ([MS-OXDSCLI] section 2.2.3).
+const (
+	requestSchema  = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
+	responseSchema = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
+)
+
+// compactPOX is the body that Outlook and FairEmail post to Autodiscover, each with its own
+// XML declaration.
+func compactPOX(declaration, address string) string {
+	return declaration + `<Autodiscover xmlns="` + requestSchema + `"><Request><EMailAddress>` + html.EscapeString(address) +
+		`</EMailAddress><AcceptableResponseSchema>` + responseSchema + `</AcceptableResponseSchema></Request></Autodiscover>`
+}
+
 // poxRequest is the body that Thunderbird and others post to Autodiscover, with the
 // address as it is: an "&" in it makes it malformed.
 func poxRequest(address string) string {
 	return `<?xml version="1.0" encoding="utf-8"?>
-<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006">
+<Autodiscover xmlns="` + requestSchema + `">
   <Request>
     <EMailAddress>` + address + `</EMailAddress>
-    <AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema>
+    <AcceptableResponseSchema>` + responseSchema + `</AcceptableResponseSchema>
   </Request>
 </Autodiscover>`
 }

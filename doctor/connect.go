@@ -49,12 +49,26 @@ func (e *examination) connectClient(r *ClientReport) {
 	case slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindNothingFound }):
 		// The simulator has said it, and why.
 	case len(r.Settings) == 0:
-		r.Findings = append(r.Findings, finding(KindNothingFound, "no settings are found: the user is asked for everything", ""))
+		r.lacks("no settings are found: the user is asked for everything", func(settings.Role) bool { return true })
 	case !sends:
-		r.Findings = append(r.Findings, finding(KindNothingFound, "no server for sending is found", ""))
+		r.lacks("no server for sending is found", func(role settings.Role) bool { return role == settings.RoleSubmission })
 	case !reads:
-		r.Findings = append(r.Findings, finding(KindNothingFound, "no server for reading mail is found", ""))
+		r.lacks("no server for reading mail is found", func(role settings.Role) bool { return role != settings.RoleSubmission })
 	}
+}
+
+// lacks adds that a client has nothing for some roles. Where it tried what is published
+// that is no lack of records or documents, and none at all if nobody can tell yet.
+func (r *ClientReport) lacks(what string, roles func(settings.Role) bool) {
+	f := finding(KindNothingFound, what, "")
+	if tried := slices.DeleteFunc(slices.Clone(r.broken), func(a attempt) bool { return !roles(a.Role()) }); len(tried) > 0 {
+		f.Detail = what + "; what is published does not work: " + list(tried)
+		f.Remedy, f.follows = mendPublished, subjects(tried)
+		if !slices.ContainsFunc(tried, func(a attempt) bool { return !a.untested() }) {
+			f.Weight, f.Remedy = Note, "look again later, or from elsewhere"
+		}
+	}
+	r.Findings = append(r.Findings, f)
 }
 
 // try probes a setting and returns what is wrong with it for this client.
@@ -127,8 +141,10 @@ func kindOf(k settings.FailureKind) Kind {
 		return KindCertificate
 	case settings.FailureNoAuth, settings.FailureOAuthOnly:
 		return KindNoPassword
-	case settings.FailureLocal, settings.FailureTemporary:
+	case settings.FailureLocal:
 		return KindNotTested
+	case settings.FailureTemporary:
+		return KindBusy
 	default:
 		return KindServer
 	}

@@ -4,22 +4,20 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"mailconfd/settings"
 )
 
 // crossExamine holds what was seen against each other, against DNS and against the mail
 // servers. What a single client meets is in its own report; what this doctor could not
 // see is taken out of the reports again.
-func (e *examination) crossExamine(reports []ClientReport) []Finding {
-	c := &court{examination: e, evidence: e.gather(), reports: reports}
-	if c.blind() {
-		c.find(KindNotTested, "nothing could be asked from here: our own network or resolver does not work", "")
-		c.acquit()
+func (e *examination) crossExamine(reports []ClientReport, blind string) []Finding {
+	c := &comparison{examination: e, reports: reports}
+	if blind != "" {
+		c.find(KindNotTested, "nothing can be seen from here: "+blind, "")
+		c.withdraw()
 		return c.findings
 	}
 	c.ahead()
-	c.excuse()
+	c.ownInability()
 	c.overHTTP()
 	c.answers()
 	c.values()
@@ -33,26 +31,25 @@ func (e *examination) crossExamine(reports []ClientReport) []Finding {
 	return c.findings
 }
 
-// court is a cross-examination on its way.
-type court struct {
+// comparison is a cross-examination on its way.
+type comparison struct {
 	*examination
-	*evidence
 	reports  []ClientReport
 	findings []Finding
 }
 
 // find adds a finding with those whom it affects; nobody: whoever asks.
-func (c *court) find(k Kind, detail, remedy string, affected ...string) {
+func (c *comparison) find(k Kind, detail, remedy string, affected ...string) {
 	c.add(finding(k, detail, remedy), affected...)
 }
 
-func (c *court) add(f Finding, affected ...string) {
+func (c *comparison) add(f Finding, affected ...string) {
 	f.Affected = affected
 	c.findings = merge(c.findings, f)
 }
 
 // findLess finds with less weight than the kind has.
-func (c *court) findLess(w Weight, k Kind, detail, remedy string, affected ...string) {
+func (c *comparison) findLess(w Weight, k Kind, detail, remedy string, affected ...string) {
 	f := finding(k, detail, remedy)
 	f.Weight = w
 	c.add(f, affected...)
@@ -60,7 +57,7 @@ func (c *court) findLess(w Weight, k Kind, detail, remedy string, affected ...st
 
 // readers returns the clients that would set up what they have from a source: a URL or
 // the owner name of a record.
-func (c *court) readers(sources ...string) []string {
+func (c *comparison) readers(sources ...string) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Settings, func(s Setting) bool {
 			return slices.ContainsFunc(sources, func(u string) bool { return bare(u) == bare(s.Source) })
@@ -70,13 +67,13 @@ func (c *court) readers(sources ...string) []string {
 
 // believers returns those that would set up an offer as it stands, and misreaders those
 // that read it otherwise.
-func (c *court) believers(o offer) []string {
+func (c *comparison) believers(o offer) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Settings, func(s Setting) bool { return o.led(s) && s.Security == o.security })
 	})
 }
 
-func (c *court) misreaders(o offer) []string {
+func (c *comparison) misreaders(o offer) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Settings, func(s Setting) bool { return o.led(s) && s.Security != o.security })
 	})
@@ -88,16 +85,15 @@ func (o offer) led(s Setting) bool {
 }
 
 // askers returns the clients that asked a URL, whatever they made of the answer.
-func (c *court) askers(urls ...string) []string {
+func (c *comparison) askers(urls ...string) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Steps, func(s Step) bool {
-			method, asked, _ := strings.Cut(s.Did, " ")
-			return (method == "GET" || method == "POST") && slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(asked) })
+			return s.asked != "" && slices.ContainsFunc(urls, func(u string) bool { return bare(u) == bare(s.asked) })
 		})
 	})
 }
 
-func (c *court) those(are func(ClientReport) bool) []string {
+func (c *comparison) those(are func(ClientReport) bool) []string {
 	var titles []string
 	for _, r := range c.reports {
 		if are(r) {
@@ -107,10 +103,10 @@ func (c *court) those(are func(ClientReport) bool) []string {
 	return titles
 }
 
-// told tells whether a client's report says already what is wrong with a URL.
-func (c *court) told(k Kind, what string) bool {
+// told tells whether a client's report has a finding about something already.
+func (c *comparison) told(k Kind, about string) bool {
 	return len(c.those(func(r ClientReport) bool {
-		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k && strings.Contains(f.Detail, what) })
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k && f.about == about })
 	})) > 0
 }
 
@@ -138,28 +134,21 @@ func origin(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// blind tells whether all that was seen is that our own side does not work.
-func (c *court) blind() bool {
-	return !slices.ContainsFunc(c.files, func(f file) bool {
-		return f.page.Failure == nil || f.page.Failure.Kind != settings.FailureLocal
-	})
-}
-
-// acquit takes it out of the clients' reports that they found nothing.
-func (c *court) acquit() {
+// withdraw takes back what the clients' reports say: nothing was seen.
+func (c *comparison) withdraw() {
 	for i := range c.reports {
 		r := &c.reports[i]
 		if r.Verdict == "" {
 			r.Verdict = Unknown
 		}
-		for j := range r.Findings {
-			r.Findings[j].Weight = Note
+		if r.simulated {
+			r.Findings = nil
 		}
 	}
 }
 
 // ahead asks for what the examination will want to know, several things at once.
-func (c *court) ahead() {
+func (c *comparison) ahead() {
 	domain := c.address.Domain
 	var tasks []func()
 	for _, label := range askedLabels {
@@ -167,7 +156,9 @@ func (c *court) ahead() {
 			tasks = append(tasks, func() { c.lookUp(label+"."+domain, kind) })
 		}
 	}
-	tasks = append(tasks, func() { c.lookUp(shadow+"."+domain, TypeA) })
+	for _, kind := range []RecordType{TypeA, TypeAAAA} {
+		tasks = append(tasks, func() { c.lookUp(shadow+"."+domain, kind) })
+	}
 	for _, o := range c.offers() {
 		if s, ok := o.service(); ok {
 			tasks = append(tasks, func() { c.probe(s) })

@@ -12,7 +12,7 @@ var mailRoles = []settings.Role{settings.RoleIMAP, settings.RolePOP3, settings.R
 
 // order finds the weaker service before the stronger, where both work (A9.1, A9.2).
 // Submission on 587 before 465 is a choice that many make on purpose.
-func (c *court) order() {
+func (c *comparison) order() {
 	for _, f := range c.docs {
 		for _, role := range mailRoles {
 			of := slices.DeleteFunc(slices.Clone(f.offers), func(o offer) bool { return o.role != role })
@@ -32,7 +32,7 @@ func (c *court) order() {
 }
 
 // others are the clients that took another server of a document than the first.
-func (c *court) others(f *file, first offer) []string {
+func (c *comparison) others(f *file, first offer) []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Settings, func(s Setting) bool {
 			return slices.ContainsFunc(f.urls, func(u string) bool { return bare(u) == bare(s.Source) }) &&
@@ -42,7 +42,7 @@ func (c *court) others(f *file, first offer) []string {
 }
 
 // weakerFirst compares the first of several offers with those behind it.
-func (c *court) weakerFirst(k Kind, of []offer, sources []string) {
+func (c *comparison) weakerFirst(k Kind, of []offer, sources []string) {
 	if len(of) < 2 {
 		return
 	}
@@ -65,7 +65,7 @@ func (c *court) weakerFirst(k Kind, of []offer, sources []string) {
 
 // agreement finds contradictions (A10.1, paths), and formats that send their clients to
 // different places.
-func (c *court) agreement() {
+func (c *comparison) agreement() {
 	c.contradictions()
 	for _, f := range c.docs {
 		first := c.first(f.format)
@@ -82,7 +82,7 @@ func (c *court) agreement() {
 }
 
 // contradictions finds one port that is said to encrypt in two ways.
-func (c *court) contradictions() {
+func (c *comparison) contradictions() {
 	said := map[string]offer{}
 	for _, o := range c.offers() {
 		if o.security == "" || o.security == SecurityAuto || o.host == "" {
@@ -96,15 +96,16 @@ func (c *court) contradictions() {
 		if before.security == o.security || on465(o) {
 			continue
 		}
-		wrong, remedy := o, ""
-		truth := c.truth(o.role, o.host, o.port)
+		wrong, right, truth := o, before, c.truth(o.role, o.host, o.port)
 		if truth == o.security {
-			wrong = before
+			wrong, right = before, o
 		}
+		detail, remedy := fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), ""
 		if truth != "" {
-			remedy = "correct " + bare(wrong.source) + ": " + c.statement(wrong, truth)
+			detail = fmt.Sprintf("%s port %d: %s is false (%s); %s is true (%s)", shown(o.host), o.port, wrong.said, bare(wrong.source), right.said, bare(right.source))
+			remedy = "in " + bare(wrong.source) + ", " + c.instead(wrong, truth)
 		}
-		f := finding(KindContradiction, fmt.Sprintf("%s port %d: %s (%s) and %s (%s)", shown(o.host), o.port, before.said, bare(before.source), o.said, bare(o.source)), remedy).of(o.place())
+		f := finding(KindContradiction, detail, remedy).of(o.place())
 		if s, ok := wrong.service(); ok && truth != "" {
 			f.explains = []string{s.String()}
 		}
@@ -113,13 +114,13 @@ func (c *court) contradictions() {
 }
 
 // statement is the line or record that would say how an offer encrypts.
-func (c *court) statement(o offer, security Security) string {
+func (e *examination) statement(o offer, security Security) string {
 	if o.format != formatSRV {
 		return line(o.format, security)
 	}
 	o.security = security
 	s, _ := o.service()
-	return fmt.Sprintf("_%s._tcp.%s. SRV %d 1 %d %s.", s.Scheme, c.address.Domain, o.priority, o.port, o.host)
+	return fmt.Sprintf("_%s._tcp.%s. SRV %d 1 %d %s.", s.Scheme, e.address.Domain, o.priority, o.port, o.host)
 }
 
 // difference returns what the first offers of two documents differ in, or "".
@@ -152,7 +153,7 @@ func firstOf(offers []offer, role settings.Role) *offer {
 
 // formats holds each format against the one that can say most. What a format cannot
 // say is no disagreement: it then has the next service that works.
-func (c *court) formats() {
+func (c *comparison) formats() {
 	reference := c.first(formatAutoconfig)
 	if reference == nil {
 		reference = c.first(formatAutodiscover)
@@ -164,7 +165,7 @@ func (c *court) formats() {
 	for _, other := range [][]offer{offersOf(c.first(formatAutodiscover)), srv, offersOf(c.first(formatPACC))} {
 		for _, role := range mailRoles {
 			x, y := firstOf(reference.offers, role), firstOf(other, role)
-			if x == nil || y == nil || x.format == y.format || !x.sound() || !y.sound() || listed(other, x) || listed(reference.offers, y) {
+			if x == nil || y == nil || x.format == y.format || !c.tried(x) || !c.tried(y) || listed(other, x) || listed(reference.offers, y) {
 				continue // nothing to compare, or a question of order alone
 			}
 			kind := KindFormatsDiffer
@@ -178,7 +179,14 @@ func (c *court) formats() {
 	}
 }
 
-// sound tells an offer that can be compared; what is wrong with others is told.
+// tried tells an offer that works; what is wrong with others is told, and that they differ
+// from those that work follows from it.
+func (c *comparison) tried(o *offer) bool {
+	s, ok := o.service()
+	return ok && c.works(s)
+}
+
+// sound tells an offer of a service that can be tried.
 func (o *offer) sound() bool {
 	_, ok := o.service()
 	return ok
@@ -212,7 +220,7 @@ func (f format) says(o *offer) bool {
 
 // notOffered compares an SRV record that says "not offered" (RFC 6186 section 3.4) with
 // the documents.
-func (c *court) notOffered() {
+func (c *comparison) notOffered() {
 	for _, no := range c.srv {
 		for _, f := range c.docs {
 			for _, o := range f.offers {
@@ -225,13 +233,13 @@ func (c *court) notOffered() {
 }
 
 // centralDatabase compares the ISPDB's entry with the domain's own document.
-func (c *court) centralDatabase() {
+func (c *comparison) centralDatabase() {
 	own := c.first(formatAutoconfig)
 	if own == nil {
 		return
 	}
 	v := &visit{examination: c.examination}
-	entry := c.inquireOne(askGET(formatAutoconfig, v.ispdb("https://autoconfig.thunderbird.net/v1.1/")+c.address.Domain))
+	entry := c.inquireOne(askGET(formatAutoconfig, v.ispdb(thunderbirdNetISPDB)+c.address.Domain))
 	if len(entry.offers) == 0 {
 		return
 	}

@@ -7,10 +7,10 @@ import (
 	"mailconfd/settings"
 )
 
-// excuse takes blame from the domain where a client finds nothing, or guesses, although
+// ownInability takes blame from the domain where a client finds nothing, or guesses, although
 // all is published that can be said to it: that is the client's own inability. What
 // can be said depends on what works, and on the formats that the client asks for.
-func (c *court) excuse() {
+func (c *comparison) ownInability() {
 	for i := range c.reports {
 		r := &c.reports[i]
 		if r.Verdict == Unknown {
@@ -26,7 +26,7 @@ func (c *court) excuse() {
 		rejects := slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindRejected })
 		for j := range r.Findings {
 			switch f := &r.Findings[j]; {
-			case !follows(*f) || f.Kind == KindRejected || rejects:
+			case !follows(*f) || f.Kind == KindRejected || rejects || len(f.follows) > 0:
 			case c.complete(*r):
 				f.Weight, f.Remedy = Note, "nothing: all is published that "+r.Title+" can be told; its users type the rest"
 				f.Detail += c.unsayable(*r)
@@ -43,28 +43,55 @@ func follows(f Finding) bool {
 }
 
 // complete tells whether all is published that a client could read.
-func (c *court) complete(r ClientReport) bool {
-	working, published := c.working(), c.offers()
-	for _, direction := range [][]settings.Role{{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}} {
-		if !has(working, direction...) {
-			return has(published, direction...) // it does not work for anybody, which is told
+func (c *comparison) complete(r ClientReport) bool {
+	good := c.worthSaying()
+	for _, direction := range directions {
+		if !has(good, direction...) {
+			return false
 		}
 	}
 	asked := asksFor(r)
 	for _, f := range asked.documents {
-		if f.saysEnough(working) && !c.served(f, asked.urls) {
+		if f.saysEnough(good) && !c.served(f, asked.urls, good) {
 			return false
 		}
 	}
 	if !asked.srv {
 		return true
 	}
-	for _, o := range working {
-		if formatSRV.says(&o) && !has(c.workingOf(c.srv), o.role) {
+	for _, o := range good {
+		if formatSRV.says(&o) && !has(among(c.srv, good), o.role) {
 			return false
 		}
 	}
 	return true
+}
+
+// directions are the two that every client needs.
+var directions = [][]settings.Role{{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}}
+
+// worthSaying returns what clients should be told: what works, and where nothing of a
+// direction does, what is published for it. That this is broken is told by itself.
+func (c *comparison) worthSaying() []offer {
+	good := c.working()
+	for _, direction := range directions {
+		if has(good, direction...) {
+			continue
+		}
+		for _, o := range c.offers() {
+			if slices.Contains(direction, o.role) && o.sound() {
+				good = append(good, o)
+			}
+		}
+	}
+	return good
+}
+
+// among returns the offers that lead where one of some others does.
+func among(offers, others []offer) []offer {
+	return slices.DeleteFunc(slices.Clone(offers), func(o offer) bool {
+		return !slices.ContainsFunc(others, func(g offer) bool { return o.place() == g.place() && o.security == g.security })
+	})
 }
 
 // saysEnough tells whether a format can say a way in and a way out.
@@ -74,7 +101,7 @@ func (f format) saysEnough(working []offer) bool {
 }
 
 // unsayable says why a client that reads nothing but Autodiscover can be told nothing.
-func (c *court) unsayable(r ClientReport) string {
+func (c *comparison) unsayable(r ClientReport) string {
 	working := c.working()
 	if asked := asksFor(r).documents; len(asked) == 1 && formatAutoconfig.saysEnough(working) && !asked[0].saysEnough(working) {
 		return "; " + string(asked[0]) + " cannot say the ports that work"
@@ -83,9 +110,9 @@ func (c *court) unsayable(r ClientReport) string {
 }
 
 // served tells whether one of the URLs that a client asked has a document of the format
-// in which everything works. One that asks over plain http only does not count for the
+// in which everything is good. One that asks over plain http only does not count for the
 // domain, which rightly answers over https.
-func (c *court) served(f format, urls []string) bool {
+func (c *comparison) served(f format, urls []string, good []offer) bool {
 	secure := false
 	for _, d := range c.files {
 		if d.format != f || scheme(d.url) != "https" || !slices.Contains(urls, bare(d.url)) {
@@ -95,7 +122,7 @@ func (c *court) served(f format, urls []string) bool {
 		if d.page.plain || d.page.Certificate != nil || d.page.took > slowest {
 			continue
 		}
-		if len(d.offers) > 0 && len(c.workingOf(d.offers)) == len(d.offers) {
+		if len(d.offers) > 0 && len(among(d.offers, good)) == len(d.offers) {
 			return true
 		}
 	}
@@ -112,17 +139,12 @@ type asks struct {
 func asksFor(r ClientReport) asks {
 	var a asks
 	for _, s := range r.Steps {
-		method, what, _ := strings.Cut(s.Did, " ")
 		switch {
-		case method == "SRV" && !strings.HasPrefix(what, "_autodiscover."):
+		case s.dns == TypeSRV && !strings.HasPrefix(s.name, "_autodiscover."):
 			a.srv = true
-		case method != "GET" && method != "POST":
-		default:
-			f := formatAutoconfig
-			if strings.HasSuffix(bare(what), autodiscoverPath) {
-				f = formatAutodiscover
-			}
-			a.urls = append(a.urls, bare(what))
+		case s.asked != "":
+			f := formatOf(s.asked)
+			a.urls = append(a.urls, bare(s.asked))
 			if !slices.Contains(a.documents, f) {
 				a.documents = append(a.documents, f)
 			}
@@ -133,7 +155,7 @@ func asksFor(r ClientReport) asks {
 
 // onlyPOP3 tells whether the domain has nothing but POP3 to read mail with, and a client
 // sets nothing up for it that others could.
-func (c *court) onlyPOP3(r ClientReport) bool {
+func (c *comparison) onlyPOP3(r ClientReport) bool {
 	working := c.working()
 	reads := func(s Setting) bool { return s.Role == settings.RolePOP3 && s.Works }
 	return has(working, settings.RolePOP3) && !has(working, settings.RoleIMAP) && !slices.ContainsFunc(r.Settings, reads) &&
@@ -141,10 +163,10 @@ func (c *court) onlyPOP3(r ClientReport) bool {
 }
 
 // working returns what is offered and works, published or not.
-func (c *court) working() []offer {
-	all := c.workingOf(c.offers())
-	for _, s := range c.candidates() {
-		if c.works(s) {
+func (e *examination) working() []offer {
+	all := e.workingOf(e.offers())
+	for _, s := range e.candidates() {
+		if e.works(s) {
 			security := SecuritySTARTTLS
 			if s.Security() == settings.ImplicitTLS {
 				security = SecurityTLS
@@ -155,10 +177,10 @@ func (c *court) working() []offer {
 	return all
 }
 
-func (c *court) workingOf(offers []offer) []offer {
+func (e *examination) workingOf(offers []offer) []offer {
 	return slices.DeleteFunc(slices.Clone(offers), func(o offer) bool {
 		s, ok := o.service()
-		return !ok || !c.works(s)
+		return !ok || !e.works(s)
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // records finds what is wrong with the SRV records (A3.2 and more).
-func (c *court) records() {
+func (c *comparison) records() {
 	domain := c.address.Domain
 	for _, o := range c.srv {
 		if o.host == "" {
@@ -42,7 +42,7 @@ func on465(o offer) bool {
 
 // missingImplicit looks for the record of the encrypted twin of a STARTTLS record, where
 // that service works.
-func (c *court) missingImplicit(o offer) {
+func (c *comparison) missingImplicit(o offer) {
 	twin, ok := offer{role: o.role, host: o.host, port: 1, security: SecurityTLS}.service()
 	twin.Port = twin.Scheme.DefaultPort()
 	has := slices.ContainsFunc(c.srv, func(p offer) bool { return p.role == o.role && p.security == SecurityTLS && p.host != "" })
@@ -53,7 +53,7 @@ func (c *court) missingImplicit(o offer) {
 }
 
 // target looks at where a record leads.
-func (c *court) target(o offer) {
+func (c *comparison) target(o offer) {
 	if alias := c.lookUp(o.host, TypeCNAME); len(alias.Records) > 0 {
 		c.add(finding(KindTargetAlias, "SRV records lead to "+shown(o.host)+", an alias of "+shown(alias.Records[0].Host), "let them lead to "+shown(alias.Records[0].Host)).of(o.host), c.readers(o.source)...)
 	}
@@ -64,7 +64,7 @@ func (c *court) target(o offer) {
 }
 
 // autodiscoverRecords looks at the SRV records of Autodiscover.
-func (c *court) autodiscoverRecords() {
+func (c *comparison) autodiscoverRecords() {
 	owner := "_autodiscover._tcp." + c.address.Domain
 	records := slices.DeleteFunc(slices.Clone(c.lookUp(owner, TypeSRV).Records), func(r Record) bool { return r.Host == "" })
 	if len(records) == 0 {
@@ -80,7 +80,7 @@ func (c *court) autodiscoverRecords() {
 }
 
 // hasAddress tells whether a name has an address; a resolver that fails proves nothing.
-func (c *court) hasAddress(name string) bool {
+func (c *comparison) hasAddress(name string) bool {
 	a, aaaa := c.lookUp(name, TypeA), c.lookUp(name, TypeAAAA)
 	return len(a.Records)+len(aaaa.Records) > 0 || a.Failure != nil || aaaa.Failure != nil
 }
@@ -92,31 +92,34 @@ const shadow = "mailconfd-doctor-wildcard-test"
 var askedLabels = []string{"autoconfig", "autodiscover", "ua-auto-config"}
 
 // names looks at the names that clients ask.
-func (c *court) names() {
+func (c *comparison) names() {
 	domain := c.address.Domain
-	wild := addresses(c.lookUp(shadow+"."+domain, TypeA))
+	wild := c.addresses(shadow + "." + domain)
 	known := c.relations()
 	var shadowed []string
 	for _, label := range askedLabels {
 		name := label + "." + domain
 		c.alias(label, name, known)
-		if got := addresses(c.lookUp(name, TypeA)); len(wild) > 0 && slices.Equal(wild, got) && c.misleads(label) {
+		if got := c.addresses(name); len(wild) > 0 && slices.Equal(wild, got) && c.misleads(label) {
 			shadowed = append(shadowed, name)
 		}
 	}
 	if len(shadowed) > 0 {
 		c.find(KindWildcard, fmt.Sprintf("%s: leads to %s, as every name under %s does", strings.Join(shadowed, ", "), strings.Join(wild, ", "), domain), "")
 	}
+	if label, above, _ := strings.Cut(domain, "."); slices.Contains(askedLabels, label) && registrable(above) != "" {
+		c.find(KindSubdomain, domain+" is where clients ask about "+above, "examine "+above)
+	}
 	if len(c.mx) > 0 {
 		c.mailGoesElsewhere(c.mx[0])
 		if !c.lookUp(domain, TypeMX).Authentic {
-			c.find(KindUnsigned, domain, "")
+			c.find(KindUnsigned, "the zone of "+domain+" is not signed, or the resolver does not say so", "")
 		}
 	}
 }
 
 // alias looks at an alias that leads to somebody else.
-func (c *court) alias(label, name string, known []string) {
+func (c *comparison) alias(label, name string, known []string) {
 	records := c.lookUp(name, TypeCNAME).Records
 	if len(records) == 0 || records[0].Host == "" {
 		return
@@ -133,7 +136,7 @@ func (c *court) alias(label, name string, known []string) {
 
 // relations are the registrable domains of those who have to do with the domain's mail:
 // itself, its MX, servers that work, and who publishes those servers.
-func (c *court) relations() []string {
+func (c *comparison) relations() []string {
 	known := []string{registrable(c.address.Domain)}
 	for _, host := range c.mx {
 		known = append(known, registrable(host))
@@ -154,7 +157,7 @@ func (c *court) relations() []string {
 }
 
 // at returns the URLs under a label.
-func (c *court) at(label string) []string {
+func (c *comparison) at(label string) []string {
 	var urls []string
 	for _, f := range c.files {
 		if strings.Contains(f.url, "://"+label+".") {
@@ -166,16 +169,19 @@ func (c *court) at(label string) []string {
 
 // misleads tells whether what answers under a label could be taken for an answer: not a
 // document, and not a refusal.
-func (c *court) misleads(label string) bool {
+func (c *comparison) misleads(label string) bool {
 	return slices.ContainsFunc(c.files, func(f file) bool {
 		return strings.Contains(f.url, "://"+label+".") && f.page.Status/100 == 2 && !f.document()
 	})
 }
 
-func addresses(a Answer) []string {
+// addresses returns the addresses of a name, of both families.
+func (c *comparison) addresses(name string) []string {
 	var all []string
-	for _, r := range a.Records {
-		all = append(all, r.Host)
+	for _, kind := range []RecordType{TypeA, TypeAAAA} {
+		for _, r := range c.lookUp(name, kind).Records {
+			all = append(all, r.Host)
+		}
 	}
 	slices.Sort(all)
 	return all
@@ -183,7 +189,7 @@ func addresses(a Answer) []string {
 
 // mailGoesElsewhere compares the registrable domain of the best MX with those of the
 // servers that clients are sent to.
-func (c *court) mailGoesElsewhere(mx string) {
+func (c *comparison) mailGoesElsewhere(mx string) {
 	theirs := registrable(mx)
 	var hosts []string
 	for _, o := range c.offers() {

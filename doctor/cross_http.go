@@ -13,7 +13,7 @@ import (
 )
 
 // overHTTP finds what can be changed on the way (A1.1 to A1.3).
-func (c *court) overHTTP() {
+func (c *comparison) overHTTP() {
 	plain := map[format][]string{}
 	secure := map[format]string{}
 	for _, f := range c.files {
@@ -43,7 +43,7 @@ func (c *court) overHTTP() {
 
 // throughHTTP is a fault where a document comes that way. A web site that leads its
 // visitors astray is not much better, but only a warning.
-func (c *court) throughHTTP(f *file) {
+func (c *comparison) throughHTTP(f *file) {
 	detail, remedy := bare(f.url)+" leads through plain http to "+bare(f.page.Request.URL), "let "+origin(f.url)+" redirect to https only"
 	if f.document() {
 		c.find(KindThroughHTTP, detail, remedy, c.askers(f.url)...)
@@ -56,7 +56,7 @@ func (c *court) throughHTTP(f *file) {
 const slowest = 5 * time.Second
 
 // answers finds answers that clients misunderstand, whatever is in them.
-func (c *court) answers() {
+func (c *comparison) answers() {
 	c.webCertificates()
 	where := map[Kind][]string{}
 	for i := range c.files {
@@ -69,7 +69,7 @@ func (c *court) answers() {
 			}
 		}
 		switch {
-		case h.Status == 401 && !c.told(KindAsksUser, bare(final)+" answers 401"):
+		case h.Status == 401 && !c.told(KindAsksUser, about401(final)):
 			note(KindUnauthorized)
 		case h.Status/100 == 2 && !f.document() && isHTML(h):
 			note(KindHTML)
@@ -78,7 +78,7 @@ func (c *court) answers() {
 			note(KindPassword)
 		}
 		if f.page.took > slowest && !c.told(KindSlow, bare(f.url)) {
-			c.find(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), f.page.took.Round(100*time.Millisecond)), "", c.askers(f.url)...)
+			c.add(finding(KindSlow, fmt.Sprintf("%s takes %s", bare(f.url), f.page.took.Round(100*time.Millisecond)), "").of(bare(f.url)), c.askers(f.url)...)
 		}
 	}
 	for _, w := range []struct {
@@ -97,8 +97,11 @@ func (c *court) answers() {
 	c.unknownDomain()
 }
 
+// about401 is the subject of a finding that a URL wants a password.
+func about401(u string) string { return "401 " + bare(u) }
+
 // webCertificates has one finding for each host.
-func (c *court) webCertificates() {
+func (c *comparison) webCertificates() {
 	for _, f := range c.files {
 		h := f.page.Hop
 		if h.Certificate == nil || scheme(h.Request.URL) != "https" {
@@ -119,7 +122,7 @@ func isHTML(h Hop) bool {
 }
 
 // errorDocuments asks by GET, as Delta Chat does, where POST gives settings.
-func (c *court) errorDocuments() {
+func (c *comparison) errorDocuments() {
 	for _, f := range c.files {
 		if f.format != formatAutodiscover || len(f.offers) == 0 || scheme(f.url) != "https" {
 			continue
@@ -137,7 +140,7 @@ const unservable = "mailconfd-doctor.invalid"
 
 // unknownDomain asks the domain's own server for a domain that cannot exist. A server
 // that does not look at the address, and gives its one document, is not meant.
-func (c *court) unknownDomain() {
+func (c *comparison) unknownDomain() {
 	i := slices.IndexFunc(c.files, func(f file) bool {
 		return f.format == formatAutoconfig && f.document() && scheme(f.url) == "https"
 	})
@@ -159,12 +162,12 @@ func (c *court) unknownDomain() {
 }
 
 // named returns those of some clients that take part.
-func (c *court) named(titles ...string) []string {
+func (c *comparison) named(titles ...string) []string {
 	return c.those(func(r ClientReport) bool { return slices.Contains(titles, r.Title) })
 }
 
 // inside notes that what was seen may not be what people outside see.
-func (c *court) inside() {
+func (c *comparison) inside() {
 	var where []string
 	for _, f := range c.files {
 		if host := urlHost(f.page.Request.URL); host != "" && f.page.Private && f.page.Status != 0 && !slices.Contains(where, host) {

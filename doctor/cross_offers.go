@@ -9,7 +9,7 @@ import (
 )
 
 // values finds what means nothing to clients, or not what was meant (A3.1, A4.1, pair).
-func (c *court) values() {
+func (c *comparison) values() {
 	for _, f := range c.docs {
 		for _, o := range f.offers {
 			c.value(f, o)
@@ -24,7 +24,7 @@ func (c *court) values() {
 }
 
 // value looks at one service of a document.
-func (c *court) value(f *file, o offer) {
+func (c *comparison) value(f *file, o offer) {
 	where := bare(f.url) + ": " + o.String()
 	switch {
 	case o.host == "" || strings.Contains(o.host, "%") && o.format != formatAutoconfig:
@@ -43,7 +43,7 @@ func (c *court) value(f *file, o offer) {
 
 // blame finds what is wrong with a document. That clients reject the document, do not
 // encrypt at the place of an offer, or cannot log in, follows from it.
-func (c *court) blame(k Kind, f *file, o offer, detail, remedy string) {
+func (c *comparison) blame(k Kind, f *file, o offer, detail, remedy string) {
 	found := finding(k, detail, remedy)
 	found.explains = []string{o.place()}
 	switch k {
@@ -68,7 +68,7 @@ func (c *court) blame(k Kind, f *file, o offer, detail, remedy string) {
 }
 
 // correct returns the line that says how the port of an offer really encrypts, or "".
-func (c *court) correct(o offer) string {
+func (c *comparison) correct(o offer) string {
 	if security := c.truth(o.role, o.host, o.port); security != "" {
 		return fmt.Sprintf("write %s for %s port %d", line(o.format, security), o.host, o.port)
 	}
@@ -101,7 +101,7 @@ func line(f format, s Security) string {
 }
 
 // autodiscoverDocument looks at what only Autodiscover has.
-func (c *court) autodiscoverDocument(f *file) {
+func (c *comparison) autodiscoverDocument(f *file) {
 	if accounts := f.root.child("Response").all("Account"); len(accounts) > 1 {
 		c.find(KindAccounts, fmt.Sprintf("%s has %d", bare(f.url), len(accounts)), "", c.readers(f.urls...)...)
 	}
@@ -119,7 +119,7 @@ func (c *court) autodiscoverDocument(f *file) {
 var knownTypes = []string{"IMAP", "POP3", "SMTP", "DAV", "WEB", "NNTP", "EXCH", "EXPR", "EXHTTP", "CalDAV", "CardDAV", absent}
 
 // autodiscoverWords finds values and elements that no reader knows.
-func (c *court) autodiscoverWords(f *file, n *node, where string) {
+func (c *comparison) autodiscoverWords(f *file, n *node, where string) {
 	complain := func(what, remedy string) {
 		c.blame(KindMeaningless, f, protocolOffer(n), where+": "+what, remedy)
 	}
@@ -139,7 +139,7 @@ func (c *court) autodiscoverWords(f *file, n *node, where string) {
 }
 
 // pair looks at SSL and Encryption together.
-func (c *court) pair(f *file, n *node, where string) {
+func (c *comparison) pair(f *file, n *node, where string) {
 	ssl, encryption := n.child("SSL"), strings.ToLower(textOf(n.child("Encryption")))
 	security := map[string]Security{"ssl": SecurityTLS, "tls": SecuritySTARTTLS}[encryption]
 	if security == "" {
@@ -157,7 +157,7 @@ func (c *court) pair(f *file, n *node, where string) {
 
 // outlookLogin looks at what Outlook makes of SPA, whose default is on, and of
 // DomainRequired (cc511507).
-func (c *court) outlookLogin(file *file, n *node, where string) {
+func (c *comparison) outlookLogin(file *file, n *node, where string) {
 	outlook := slices.DeleteFunc(c.readers(file.urls...), func(title string) bool { return !strings.HasPrefix(title, "Outlook") })
 	if spa := textOf(n.child("SPA")); !strings.EqualFold(spa, "off") && !c.offersNTLM(n) {
 		f := finding(KindOutlookLogin, where+": SPA "+spa, "add <SPA>off</SPA>; its default is on")
@@ -171,13 +171,13 @@ func (c *court) outlookLogin(file *file, n *node, where string) {
 	}
 }
 
-func (c *court) offersNTLM(n *node) bool {
+func (c *comparison) offersNTLM(n *node) bool {
 	s, ok := protocolOffer(n).service()
 	return ok && slices.Contains(c.probe(s).Verdict().Auth, "NTLM")
 }
 
 // autoconfigDocument looks at what only autoconfig has.
-func (c *court) autoconfigDocument(f *file) {
+func (c *comparison) autoconfigDocument(f *file) {
 	for _, n := range limit(servers(f.root), maxOffers) {
 		where := fmt.Sprintf("%s: %s %s port %s", bare(f.url), shown(n.attrs["type"]), textOf(n.child("hostname")), textOf(n.child("port")))
 		if autoconfigRoles[n.attrs["type"]] != "" {
@@ -189,7 +189,7 @@ func (c *court) autoconfigDocument(f *file) {
 
 // username finds placeholders that only some clients fill in. One that the whole
 // address, or its local part, can stand for is easily mended.
-func (c *court) username(file *file, n *node, where string) {
+func (c *comparison) username(file *file, n *node, where string) {
 	o := serverOffer(n)
 	const address, local, domain = "%EMAILADDRESS%", "%EMAILLOCALPART%", "%EMAILDOMAIN%"
 	name := n.value("username")
@@ -200,7 +200,7 @@ func (c *court) username(file *file, n *node, where string) {
 		c.blame(KindMeaningless, file, o, where+": an empty username: Thunderbird logs in as \"true\"", "write <username>%EMAILADDRESS%</username>")
 	case strings.Contains(rest, "%"):
 		c.blame(KindMeaningless, file, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
-	case name == local+"@"+domain:
+	case rest != name && fill(name, c.address) == c.address.String():
 		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same")
 		f.explains = []string{"login"}
 		c.add(f, c.strangers()...)
@@ -212,7 +212,7 @@ func (c *court) username(file *file, n *node, where string) {
 }
 
 // strangers are the clients that make another user name than was published.
-func (c *court) strangers() []string {
+func (c *comparison) strangers() []string {
 	return c.those(func(r ClientReport) bool {
 		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == KindUsername })
 	})
@@ -226,7 +226,7 @@ var authenticationWords = map[string][]string{
 }
 
 // authentication compares the methods of a document with those of the server.
-func (c *court) authentication(f *file, n *node, where string) {
+func (c *comparison) authentication(f *file, n *node, where string) {
 	var methods, mechanisms []string
 	for _, m := range n.all("authentication") {
 		if m.attrs["system"] == "" { // a SASL mechanism by its own name stands beside a method
@@ -251,4 +251,4 @@ func (c *court) authentication(f *file, n *node, where string) {
 }
 
 // works tells whether a service does what a client needs.
-func (c *court) works(s settings.Service) bool { return c.probe(s).Verdict().Verified }
+func (e *examination) works(s settings.Service) bool { return e.probe(s).Verdict().Verified }

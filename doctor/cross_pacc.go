@@ -8,7 +8,7 @@ import (
 
 // pacc checks the digest of a PACC document, where there is one
 // (draft-ietf-mailmaint-pacc).
-func (c *court) pacc() {
+func (c *comparison) pacc() {
 	for _, f := range c.files {
 		if f.format != formatPACC || len(f.offers) == 0 {
 			continue

@@ -32,7 +32,7 @@ func TestRemedies(t *testing.T) {
 		{"a3.2-submission-465", doctor.KindSubmission465, "_submissions._tcp.example.test. SRV 0 1 465 mail.example.test.", []string{"aerc"}, "few"},
 		{"a4.1-sockettype-tls", doctor.KindMeaningless, "write <socketType>SSL</socketType> for mail.example.test port 993", nil, "many"},
 		{"a4.1-encryption-starttls", doctor.KindMeaningless, "write <SSL>on</SSL><Encryption>TLS</Encryption> for mail.example.test port 587", nil, "many"},
-		{"a10.1-contradiction", doctor.KindContradiction, "correct https://autodiscover.example.test/autodiscover/autodiscover.xml: <SSL>on</SSL><Encryption>SSL</Encryption>", []string{"Outlook (classic)"}, "many"},
+		{"a10.1-contradiction", doctor.KindContradiction, "in https://autodiscover.example.test/autodiscover/autodiscover.xml, write <SSL>on</SSL><Encryption>SSL</Encryption>", []string{"Outlook (classic)"}, "many"},
 		{"pair-ssl-off", doctor.KindPairOff, "write <SSL>on</SSL><Encryption>TLS</Encryption>", []string{"Thunderbird", "Delta Chat", "SnappyMail"}, "many"},
 		{"pair-encryption-without-ssl", doctor.KindPair, "write <SSL>on</SSL><Encryption>SSL</Encryption>", []string{"SnappyMail"}, "few"},
 		{"port-closed", doctor.KindNotReached, "", slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == "Horde" }), "many"},
@@ -45,6 +45,8 @@ func TestRemedies(t *testing.T) {
 		{"web-certificate", doctor.KindWebCertificate, "get a certificate for autodiscover.example.test", nil, "many"},
 		{"outlook-login", doctor.KindOutlookLogin, "add <SPA>off</SPA>", []string{"Outlook (classic)"}, "many"},
 		{"username-composite", doctor.KindUsername, "write <username>%EMAILADDRESS%</username>", nil, "some"},
+		{"username-literal", doctor.KindUsername, "write <username>%EMAILADDRESS%</username>, which means the same", nil, "some"},
+		{"no-such-domain", doctor.KindNoSuchDomain, "check how it is spelled", nil, "many"},
 		{"healthy-localpart", doctor.KindUsername, "tell users of these clients what to type", []string{"Geary", "aerc", "Himalaya"}, "some"},
 		{"nothing", doctor.KindNothingFound, "https://autoconfig.example.test/mail/config-v1.1.xml", all, "many"},
 	} {

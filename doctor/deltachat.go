@@ -42,7 +42,7 @@ func discoverDeltaChat(v *visit) []Setting {
 		switch {
 		case ok:
 			found = append(found, s)
-		case tries[0].Source != "guess":
+		case tries[0].Source != guess:
 			found = append(found, tries[0]) // what it complains of
 		}
 	}
@@ -122,7 +122,7 @@ func deltaChatGuesses(role settings.Role, a settings.Address) []Setting {
 	}
 	var all []Setting
 	for _, host := range []string{first + a.Domain, "mail." + a.Domain, a.Domain} {
-		all = append(all, deltaChatPorts(Setting{Role: role, Host: host, Security: SecurityAuto, Source: "guess"}, a)...)
+		all = append(all, deltaChatPorts(Setting{Role: role, Host: host, Security: SecurityAuto, Source: guess}, a)...)
 	}
 	return all
 }

@@ -15,8 +15,10 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +36,9 @@ type Options struct {
 	// Typed is the address as the user typed it, if it is known: some clients go wrong where
 	// its domain is not in A-labels.
 	Typed string
-	Now   func() time.Time // default: time.Now
+	// Proxied: everything goes through a proxy, which can take a connection and close it.
+	Proxied bool
+	Now     func() time.Time // default: time.Now
 }
 
 // Doctor examines domains. It is safe for concurrent use.
@@ -51,13 +55,16 @@ func New(o Options) (*Doctor, error) {
 	d := &Doctor{options: o}
 	for _, name := range append(slices.Clone(o.Only), o.Skip...) {
 		if !slices.ContainsFunc(clients, func(c client) bool { return c.name == name }) {
-			return nil, fmt.Errorf("client %q is not known; there are %v", name, Clients())
+			return nil, fmt.Errorf("client %q is not known; there are %s", name, strings.Join(Clients(), ", "))
 		}
 	}
 	for _, c := range clients {
 		if (len(o.Only) == 0 || slices.Contains(o.Only, c.name)) && !slices.Contains(o.Skip, c.name) {
 			d.clients = append(d.clients, c)
 		}
+	}
+	if len(d.clients) == 0 {
+		return nil, errors.New("no client is left: every one that is chosen is skipped too")
 	}
 	return d, nil
 }
@@ -76,16 +83,31 @@ func Clients() []string {
 // was not asked by then is missing from the report.
 func (d *Doctor) Examine(ctx context.Context, a settings.Address) Report {
 	e := newExamination(ctx, d.options, a)
-	report := Report{Address: a.String(), At: d.options.Now().UTC().Truncate(time.Second), Clients: make([]ClientReport, len(d.clients))}
+	if e.lookUp(a.Domain, TypeMX).NoSuchName {
+		return d.noSuchDomain(a)
+	}
+	report := Report{Address: a.String(), At: d.now(), Clients: make([]ClientReport, len(d.clients))}
 	var wg sync.WaitGroup
 	for i, c := range d.clients {
 		wg.Go(func() { report.Clients[i] = e.simulate(c) })
 	}
 	wg.Wait()
+	e.evidence = e.gather()
 	e.connect(report.Clients)
-	report.conclude(e.crossExamine(report.Clients))
+	report.Blind = e.blind()
+	report.conclude(e.crossExamine(report.Clients, report.Blind))
 	return report
 }
+
+// noSuchDomain is the report for a domain that DNS does not have: no client can find
+// anything there, and none is asked.
+func (d *Doctor) noSuchDomain(a settings.Address) Report {
+	f := finding(KindNoSuchDomain, a.Domain+" does not exist", "")
+	f.People = people()
+	return Report{Address: a.String(), At: d.now(), Verdict: Fails, Clients: []ClientReport{}, Findings: []Finding{f}}
+}
+
+func (d *Doctor) now() time.Time { return d.options.Now().UTC().Truncate(time.Second) }
 
 // examination is everything that was asked for one address, each thing once.
 type examination struct {
@@ -93,6 +115,7 @@ type examination struct {
 	options Options
 	address settings.Address
 	asked   record
+	*evidence
 }
 
 func newExamination(ctx context.Context, o Options, a settings.Address) *examination {
@@ -102,14 +125,14 @@ func newExamination(ctx context.Context, o Options, a settings.Address) *examina
 // simulate lets one client look for its settings.
 func (e *examination) simulate(c client) ClientReport {
 	v := &visit{examination: e, client: c}
-	report := ClientReport{Client: c.name, Title: c.title}
+	report := ClientReport{Client: c.name, Title: c.title, simulated: c.discover != nil}
 	if c.discover == nil {
 		report.Verdict = Unknown
 		report.Findings = []Finding{c.unknown}
 		return report
 	}
 	report.Settings = c.discover(v)
-	report.Steps, report.Findings = v.steps, v.findings
+	report.Steps, report.Findings, report.broken = v.steps, v.findings, v.broken
 	if v.unknown {
 		report.Verdict = Unknown
 	}

@@ -35,6 +35,7 @@ type file struct {
 	root   *node // nil: no well-formed XML of the format
 	offers []offer
 	urls   []string // all that answer with the same bytes
+	asked  inquiry  // what was asked for it
 }
 
 // document tells whether the answer is of the format.
@@ -140,7 +141,39 @@ func (e *examination) gather() *evidence {
 		}
 	}
 	ev.group()
+	for _, f := range []format{formatAutoconfig, formatAutodiscover} {
+		if ev.inconsistent(f) {
+			e.askAgain(ev, f)
+		}
+	}
 	return ev
+}
+
+// inconsistent tells whether the addresses of a format lead to different servers.
+func (ev *evidence) inconsistent(f format) bool {
+	first := ev.first(f)
+	return first != nil && slices.ContainsFunc(ev.docs, func(d *file) bool {
+		return d.format == f && len(d.offers) > 0 && difference(first.offers, d.offers) != ""
+	})
+}
+
+// askAgain asks the addresses of a format once more, past what is remembered: whoever
+// publishes may have changed over while the first answers came.
+func (e *examination) askAgain(ev *evidence, f format) {
+	afresh := newExamination(e.ctx, e.options, e.address)
+	var of []int
+	var all []inquiry
+	for i := range ev.files {
+		if ev.files[i].format == f && ev.files[i].document() {
+			of, all = append(of, i), append(all, ev.files[i].asked)
+		}
+	}
+	for i, again := range afresh.inquire(all) {
+		if again.document() {
+			ev.files[of[i]] = again
+		}
+	}
+	ev.group()
 }
 
 // mxInquiries are for a domain that leaves it to its mail provider
@@ -172,7 +205,9 @@ func (e *examination) inquire(all []inquiry) []file {
 
 func (e *examination) inquireOne(q inquiry) file {
 	v := &visit{examination: e}
-	return readFile(q.format, q.URL, v.ask(q.Request, gatherRules))
+	f := readFile(q.format, q.URL, v.ask(q.Request, gatherRules))
+	f.asked = q
+	return f
 }
 
 // together does things at the same time, a few of them at once.
@@ -195,8 +230,10 @@ func limit[T any](all []T, n int) []T { return all[:min(n, len(all))] }
 // group finds the documents that are served at several addresses.
 func (ev *evidence) group() {
 	first := map[string]*file{}
+	ev.docs = nil
 	for i := range ev.files {
 		f := &ev.files[i]
+		f.urls = nil
 		if !f.document() {
 			continue
 		}

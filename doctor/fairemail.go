@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"fmt"
-	"html"
 	"slices"
 	"strings"
 	"time"
@@ -49,9 +48,9 @@ func discoverFairEmail(v *visit) []Setting {
 		}
 	}
 	switch {
-	case chosen != nil && chosen[0].Source == "guess":
+	case chosen != nil && chosen[0].Source == guess:
 		return v.guessed(chosen)
-	case chosen == nil && len(all) > 0 && all[0].imap.Source != "guess":
+	case chosen == nil && len(all) > 0 && all[0].imap.Source != guess:
 		return []Setting{all[0].imap, all[0].smtp} // what it complains of
 	}
 	return chosen
@@ -89,10 +88,10 @@ func (v *visit) fairChoose(all []fairCandidate) []Setting {
 
 // fairMX takes the MX's host for the mail server.
 func fairMX(host string, a settings.Address) []fairCandidate {
-	imap := settingOf(settings.Service{Scheme: settings.SchemeIMAPS, Host: host, Port: 993}, a.String(), "guess")
+	imap := settingOf(settings.Service{Scheme: settings.SchemeIMAPS, Host: host, Port: 993}, a.String(), guess)
 	var all []fairCandidate
 	for _, scheme := range []settings.Scheme{settings.SchemeSubmission, settings.SchemeSubmissions} {
-		all = append(all, fairCandidate{imap, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, a.String(), "guess"), 0})
+		all = append(all, fairCandidate{imap, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, a.String(), guess), 0})
 	}
 	return all
 }
@@ -172,8 +171,7 @@ func (v *visit) fairAutoconfig(domain string) (fairCandidate, bool) {
 
 // fairAutodiscover posts to the two URLs, with the type of a web form.
 func (v *visit) fairAutodiscover(domain string) (fairCandidate, bool) {
-	body := `<?xml version="1.0" encoding="UTF-8" standalone="no"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` +
-		html.EscapeString(v.address.String()) + `</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`
+	body := compactPOX(`<?xml version="1.0" encoding="UTF-8" standalone="no"?>`, v.address.String())
 	for _, u := range []string{"https://" + domain + autodiscoverPath, "https://autodiscover." + domain + autodiscoverPath} {
 		p := v.post(u, "application/x-www-form-urlencoded", body)
 		if !p.taken {
@@ -200,7 +198,7 @@ func (v *visit) fairScan(domain string) (fairCandidate, bool) {
 				names = slices.Insert(names, 1, name+"s.")
 			}
 			for _, prefix := range names {
-				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), "guess"))
+				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), guess))
 			}
 		}
 		return tries

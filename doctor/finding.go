@@ -48,11 +48,12 @@ func (r *Report) conclude(crossed []Finding) {
 	for i := range r.Clients {
 		c := &r.Clients[i]
 		rejected := slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Kind == KindRejected })
+		causes := slices.Concat(crossed, c.Findings)
 		for j := range c.Findings {
 			f := &c.Findings[j]
 			f.Affected, f.People = []string{c.Title}, people(c.Title)
 			f.tidy(domain)
-			if f.Kind == KindNothingFound && rejected || explained(*f, crossed) {
+			if f.Kind == KindNothingFound && rejected || explained(*f, causes) {
 				continue // it follows from another finding, and is the client's own story
 			}
 			r.Findings = merge(r.Findings, f.general(c.Title))
@@ -77,7 +78,7 @@ func (r *Report) conclude(crossed []Finding) {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(order(a.Weight), order(b.Weight)), cmp.Compare(-len(a.Affected), -len(b.Affected)))
 	})
-	r.Verdict = verdictOf(r.Findings)
+	r.Verdict = r.verdict()
 }
 
 // general is a finding of one client as others of the same subject would have it: who is
@@ -88,10 +89,14 @@ func (f Finding) general(title string) Finding {
 	return f
 }
 
-// explained tells whether the examination of the whole has the cause of a finding.
-func explained(f Finding, crossed []Finding) bool {
-	return f.about != "" && slices.ContainsFunc(crossed, func(g Finding) bool {
-		return g.Weight != Note && slices.ContainsFunc(g.explains, func(about string) bool {
+// subject is what a finding is about: others with the same kind and subject are the same
+// one.
+func (f Finding) subject() string { return cmp.Or(f.about, f.Detail) }
+
+// explained tells whether one of the findings is the cause of another.
+func explained(f Finding, causes []Finding) bool {
+	return slices.ContainsFunc(causes, func(g Finding) bool {
+		return slices.Contains(f.follows, g.subject()) || f.about != "" && g.Weight != Note && slices.ContainsFunc(g.explains, func(about string) bool {
 			return f.about == about || strings.HasPrefix(f.about, about+" ")
 		})
 	})
@@ -102,7 +107,7 @@ func explained(f Finding, crossed []Finding) bool {
 func merge(all []Finding, f Finding) []Finding {
 	for i := range all {
 		g := &all[i]
-		if g.Kind != f.Kind || cmp.Or(g.about, g.Detail) != cmp.Or(f.about, f.Detail) {
+		if g.Kind != f.Kind || g.subject() != f.subject() {
 			continue
 		}
 		if order(f.Weight) < order(g.Weight) {
@@ -136,6 +141,9 @@ func people(titles ...string) string {
 
 var crowds = []string{"many", "some", "few"}
 
+// Crowds returns the words of Finding.People, from many to few.
+func Crowds() []string { return slices.Clone(crowds) }
+
 func order(w Weight) int { return slices.Index([]Weight{Fault, Warning, Note}, w) }
 
 // verdictOf returns what findings come to.
@@ -153,8 +161,31 @@ func verdictOf(findings []Finding) Verdict {
 	return v
 }
 
-// guessed is the source of a setting that nobody has published.
-const guessed = "guess"
+// verdict returns what the whole comes to: nothing works unless some client that can be
+// looked at works.
+func (r *Report) verdict() Verdict {
+	v := verdictOf(r.Findings)
+	if r.Blind != "" {
+		return Unknown
+	}
+	if v == Fails {
+		return Fails
+	}
+	tested := func(of ...Verdict) bool {
+		return slices.ContainsFunc(r.Clients, func(c ClientReport) bool { return c.simulated && slices.Contains(of, c.Verdict) })
+	}
+	switch {
+	case tested(Works, Warns):
+		return v
+	case tested(Fails) && !tested(Unknown):
+		return Fails
+	default:
+		return Unknown
+	}
+}
+
+// guess is the source of a setting that nobody has published.
+const guess = "guess"
 
 // spoils tells a fault that matters to a client that works in the end. That it rejected
 // a document on its way to another does not.
@@ -165,10 +196,11 @@ func spoils(f Finding) bool { return f.Weight == Fault && f.Kind != KindRejected
 // unable.
 func (c *ClientReport) verdict() Verdict {
 	v := verdictOf(c.Findings)
-	sends, reads, untested, guesses := false, false, false, false
+	sends, reads, guesses := false, false, false
+	untested := slices.ContainsFunc(c.broken, attempt.untested)
 	for _, s := range c.Settings {
-		guesses = guesses || s.Source == guessed
-		if s.Failure != nil && kindOf(s.Failure.Kind) == KindNotTested {
+		guesses = guesses || s.Source == guess
+		if s.Failure != nil && kindOf(s.Failure.Kind).untested() {
 			untested = true
 			continue
 		}

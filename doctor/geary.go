@@ -26,7 +26,7 @@ var geary = client{
 
 func discoverGeary(v *visit) []Setting {
 	domain, popSource := v.address.Domain, ""
-	for _, u := range []string{"https://autoconfig." + domain + "/mail/config-v1.1.xml", v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain} {
+	for _, u := range []string{"https://autoconfig." + domain + "/mail/config-v1.1.xml", v.ispdb(thunderbirdNetISPDB) + domain} {
 		p := v.get(u)
 		if !p.taken {
 			continue

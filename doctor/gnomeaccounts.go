@@ -72,6 +72,9 @@ func (v *visit) gnomeAsk(urls []string) []Setting {
 			v.passOver(p, fmt.Sprintf("it is no clientConfig (%v)", err))
 			continue
 		}
+		if err != nil {
+			v.reject(p, "it is broken, and read as far as it goes: "+err.Error())
+		}
 		return fromSource(v.gnomeRead(root, p.from), p.from)
 	}
 	return nil

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +22,42 @@ func settingOf(s settings.Service, username, source string) Setting {
 // guessesAtOnce is how many usual names are tried at the same time: most of a domain
 // that publishes nothing do not answer.
 const guessesAtOnce = 4
+
+// attempt is a service that a client tried because it is published, and that did not
+// work.
+type attempt struct {
+	settings.Service
+	failure *settings.Failure // nil: the client cannot log in there
+}
+
+// untested tells an attempt that says nothing about the service.
+func (a attempt) untested() bool { return a.failure != nil && kindOf(a.failure.Kind).untested() }
+
+// subjects are what the findings of the services are about.
+func subjects(of []attempt) []string {
+	var all []string
+	for _, a := range of {
+		if s := a.String(); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// list names the services.
+func list(of []attempt) string { return strings.Join(limit(subjects(of), 3), ", ") }
+
+// failed remembers that a published service did not work for a client, and says what was
+// seen.
+func (v *visit) failed(s Setting, service settings.Service, failure *settings.Failure) string {
+	if s.Source != guess {
+		v.broken = append(v.broken, attempt{service, failure})
+	}
+	if failure == nil {
+		return "offers no way to log in that this client knows"
+	}
+	return failure.String()
+}
 
 // firstGuess is firstWorking for usual names, which are looked at side by side.
 func (v *visit) firstGuess(tries []Setting) (Setting, bool) {
@@ -58,11 +96,8 @@ func (v *visit) firstWorking(tries []Setting) (Setting, bool) {
 		verdict := v.probe(service).Verdict()
 		works := verdict.Verified && v.client.logsIn(s, verdict.Auth)
 		saw := "works"
-		switch {
-		case !verdict.Verified:
-			saw = verdict.Failure.String()
-		case !works:
-			saw = "offers no way to log in that this client knows"
+		if !works {
+			saw = v.failed(s, service, verdict.Failure)
 		}
 		v.note("try "+service.String(), saw, 0)
 		if works {

@@ -55,7 +55,7 @@ func discoverHimalaya(v *visit) []Setting {
 		"https://autoconfig." + domain + "/mail/config-v1.1.xml?emailaddress=" + rawAddress(v.address.String()),
 		"https://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml",
 		v.himalayaMailconf(),
-		v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain,
+		v.ispdb(thunderbirdNetISPDB) + domain,
 	}
 	for i, u := range urls {
 		if u != "" {

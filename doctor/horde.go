@@ -36,7 +36,7 @@ func discoverHorde(v *visit) []Setting {
 			found = append(found, s)
 		}
 	}
-	if slices.ContainsFunc(found, func(s Setting) bool { return s.Source == "guess" }) {
+	if slices.ContainsFunc(found, func(s Setting) bool { return s.Source == guess }) {
 		return v.guessed(found)
 	}
 	return found
@@ -80,14 +80,11 @@ func (v *visit) hordeFirst(candidates []Setting) (Setting, bool) {
 	for _, s := range candidates[:min(maxTries, len(candidates))] {
 		service, _ := s.Service()
 		verdict := v.probe(service).Verdict()
-		saw := "works"
-		if !verdict.Verified {
-			saw = verdict.Failure.String()
-		}
-		v.note("try "+service.String(), saw, 0)
 		if verdict.Verified || kindOf(verdict.Failure.Kind) == KindCertificate || kindOf(verdict.Failure.Kind) == KindCertificateName {
+			v.note("try "+service.String(), "it can be connected to", 0)
 			return s, true
 		}
+		v.note("try "+service.String(), v.failed(s, service, verdict.Failure), 0)
 	}
 	return Setting{}, false
 }
@@ -135,7 +132,7 @@ func (v *visit) hordeDocument(domain string, d hordeDirection) []Setting {
 	for _, u := range []string{
 		"http://autoconfig." + domain + "/mail/config-v1.1.xml?emailaddress=" + escapeAddress(v.address.String()),
 		"http://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml",
-		v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain,
+		v.ispdb(thunderbirdNetISPDB) + domain,
 	} {
 		p := v.get(u)
 		if !p.taken {
@@ -192,7 +189,7 @@ func (v *visit) hordeGuesses(domains []string, d hordeDirection) []Setting {
 		for _, scheme := range schemes {
 			for _, prefix := range names[scheme] {
 				if len(v.lookUp(prefix+domain, TypeA).Records) > 0 {
-					found = append(found, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), "guess"))
+					found = append(found, settingOf(settings.Service{Scheme: scheme, Host: prefix + domain, Port: scheme.DefaultPort()}, v.address.String(), guess))
 				}
 			}
 		}

@@ -18,6 +18,7 @@ const (
 	KindNoPassword      Kind = "no_password_login"
 	KindServer          Kind = "server_fails"
 	KindNotTested       Kind = "not_tested"
+	KindBusy            Kind = "server_busy"
 	KindUsername        Kind = "username_unusable"
 	KindAsksUser        Kind = "asks_the_user"
 	KindGuess           Kind = "guessed"
@@ -72,6 +73,8 @@ const (
 	KindLeftOver        Kind = "alias_left_over"
 	KindMXElsewhere     Kind = "mx_elsewhere"
 	KindUnsigned        Kind = "zone_unsigned"
+	KindNoSuchDomain    Kind = "no_such_domain"
+	KindSubdomain       Kind = "name_under_a_domain"
 )
 
 // KindText is what people are told about a kind.
@@ -98,9 +101,10 @@ var kinds = []KindText{
 	{KindNoPassword, "", Fault, "the server offers no way to log in that the client has", "that the password is wrong", "offer PLAIN and LOGIN inside TLS", "RFC 4954; RFC 9051, section 6.2.2"},
 	{KindServer, "", Fault, "what is published does not work", "that the connection failed", "see what mailconfd probe says of the service", "RFC 8314, section 3"},
 	{KindNotTested, "", Note, "something could not be tested from here", "nothing", "look from another network, for instance with --via", "RFC 8314, section 3"},
+	{KindBusy, "", Warning, "a published server asks to come back later, and nothing else of its kind works", "that the server does not answer for now", "try again in a while; if it lasts, see whether the server limits or refuses connections", "RFC 5321, section 3.8; RFC 9051, section 7.1.5"},
 	{KindUsername, "", Fault, "the user name that a client makes is not the one that was meant", "that the password is wrong", "use %EMAILADDRESS% or %EMAILLOCALPART% alone", "draft-ietf-mailmaint-autoconfig-06, section 3"},
 	{KindAsksUser, "", Warning, "a client finds settings and warns its user, or asks", "a question that few can answer", "serve the document over https, with hosts under the mail domain", "draft-ietf-mailmaint-autoconfig-06, section 4"},
-	{KindGuess, "", Warning, "a client found nothing and guesses", "settings that may be wrong", "publish autoconfig, so that nothing has to be guessed", "draft-ietf-mailmaint-autoconfig-06, section 4"},
+	{KindGuess, "", Warning, "a client found nothing that it can use and guesses", "settings that may be wrong", "publish autoconfig, so that nothing has to be guessed", "draft-ietf-mailmaint-autoconfig-06, section 4"},
 	{KindUnknown, "", Note, "what this client does cannot be seen from outside", "what its maker decided", "try it by hand", "the client's own documentation"},
 	{KindSlow, "", Warning, "an answer takes longer than clients wait", "five seconds of waiting, or that nothing was found", "answer within 5 seconds, or refuse", "Thunderbird 153 waits 5 s"},
 
@@ -149,7 +153,12 @@ var kinds = []KindText{
 	{KindLeftOver, "", Warning, "a name that clients ask is an alias of somebody who has nothing to do with the domain's mail and gives no settings that work", "that nothing was found, or settings of a former provider", "remove the alias, or let it lead to the server of today", "NDSS 2025"},
 	{KindMXElsewhere, "", Note, "mail for the domain goes to another provider than the one that clients are sent to", "nothing, or an empty inbox", "check whether the settings are left over from a former provider", "RFC 5321, section 5"},
 	{KindUnsigned, "", Note, "the zone is signed by nobody: DNSSEC does not vouch for its records", "in careful clients a question whether to trust what came from DNS", "sign it with DNSSEC, if you can", "RFC 6186, section 6"},
+	{KindNoSuchDomain, "", Fault, "there is no such domain", "that nothing was found", "check how it is spelled, or register it and publish its records", "RFC 2308, section 2.1"},
+	{KindSubdomain, "", Note, "what was asked for is a name that clients ask about another domain, hardly a mail domain", "nothing", "examine the domain itself", "draft-ietf-mailmaint-autoconfig-06, section 4"},
 }
+
+// untested tells what says nothing about whether a service works.
+func (k Kind) untested() bool { return k == KindNotTested || k == KindBusy }
 
 // Kinds returns every kind of finding with its meaning.
 func Kinds() []KindText { return slices.Clone(kinds) }

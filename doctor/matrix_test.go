@@ -58,6 +58,7 @@ type deployment struct {
 	config  autoconfig.Document
 	pox     *autodiscover.Document // nil: Autodiscover cannot say what works
 	servers []settings.Service
+	broken  map[settings.Service]settings.FailureKind
 }
 
 // deploy publishes a layout as serve and records do.
@@ -95,6 +96,7 @@ func deploy(t *testing.T, l layout) *deployment {
 // Fetch answers as serve does: http is redirected to https, any name is answered that
 // leads here, and an unknown domain or a document that is not published is 404.
 func (d *deployment) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
+	d.note(strings.TrimSpace(r.Method + " " + r.URL + " " + r.ContentType + " " + r.Body))
 	u, err := url.Parse(r.URL)
 	if err != nil || !slices.Contains([]string{"example.test", "autoconfig.example.test", "autodiscover.example.test", "config.example.test"}, u.Hostname()) {
 		return doctor.Hop{Request: r, Failure: &settings.Failure{Kind: settings.FailureDNS, Detail: "no such host"}}
@@ -136,13 +138,33 @@ func who(address string) (settings.Address, bool) {
 
 // Probe answers as the mail servers do.
 func (d *deployment) Probe(_ context.Context, s settings.Service) settings.Observation {
-	if slices.Contains(d.servers, s) {
+	d.note("probe " + s.String())
+	if kind := d.broken[s]; kind != "" {
+		return failing(s, kind)
+	}
+	if slices.Contains(d.servers, s) || d.speaks(s) {
 		return settingstest.Seen(s, settingstest.Now, "PLAIN", "LOGIN")
 	}
 	failure := settings.Failure{Kind: settings.FailureRefused, Detail: "connection refused"}
 	if slices.ContainsFunc(d.servers, func(o settings.Service) bool { return o.Host == s.Host && o.Port == s.Port }) {
 		failure = settings.Failure{Kind: settings.FailureProtocol, Detail: "it encrypts in another way"}
 	}
+	return settings.Observation{Service: s, Addresses: []settings.AddressResult{{IP: netip.MustParseAddr("192.0.2.1"), Failure: &failure}}}
+}
+
+// speaks tells whether a server that is broken does this in place of what it should.
+func (d *deployment) speaks(s settings.Service) bool {
+	for o, kind := range d.broken {
+		other := kind == settings.FailurePlaintextOnTLSPort || kind == settings.FailureTLSOnPlaintextPort
+		if other && o.Host == s.Host && o.Port == s.Port && o.Role() == s.Role() && o.Scheme != s.Scheme {
+			return true
+		}
+	}
+	return false
+}
+
+func failing(s settings.Service, kind settings.FailureKind) settings.Observation {
+	failure := settings.Failure{Kind: kind, Detail: "as broken"}
 	return settings.Observation{Service: s, Addresses: []settings.AddressResult{{IP: netip.MustParseAddr("192.0.2.1"), Failure: &failure}}}
 }
 
@@ -230,6 +252,15 @@ number leads to a remark.
 	for i, r := range remarks {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, r)
 	}
+	b.WriteString(`
+## How documents are read
+
+Delta Chat and Evolution are simulated with a reader that is as lenient as theirs, and aerc with the
+parser that it uses. The others share one XML parser (Go's ` + "`encoding/xml`" + `), whichever theirs is. For a
+well-formed document, which is all that mailconfd writes, that makes no difference. What
+` + "`mailconfd doctor`" + ` says of somebody's malformed document is what that parser makes of it: a
+client may read more of it, or less.
+`)
 	b.WriteString("\n## What was read\n\n| client | `--client` | read or run |\n|---|---|---|\n")
 	for _, c := range doctor.Read() {
 		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", c[1], c[0], cell(c[2]))

@@ -58,7 +58,7 @@ func (v *visit) nextcloudAsk(domain string) []Setting {
 	host, wellKnown := "://autoconfig."+domain+"/mail/config-v1.1.xml"+query, "://"+domain+"/.well-known/autoconfig/mail/config-v1.1.xml"+query
 	for _, u := range []string{
 		"https" + host, "https" + wellKnown,
-		v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain,
+		v.ispdb(thunderbirdNetISPDB) + domain,
 		"http" + host, "http" + wellKnown,
 	} {
 		p := v.get(u)
@@ -145,7 +145,7 @@ func (v *visit) nextcloudPorts() []Setting {
 			for _, scheme := range schemes {
 				service := settings.Service{Scheme: scheme, Host: h, Port: scheme.DefaultPort()}
 				if v.opens(service) {
-					return settingOf(service, v.address.String(), "guess"), true
+					return settingOf(service, v.address.String(), guess), true
 				}
 			}
 		}

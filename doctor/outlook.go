@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"html"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,13 +79,12 @@ func (o *outlookVisit) plainRedirect(a settings.Address) string {
 
 // askAt posts to one URL and follows what it is told.
 func (o *outlookVisit) askAt(u string, a settings.Address) []Setting {
-	p := o.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Public: o.led, Body: `<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request><EMailAddress>` +
-		html.EscapeString(a.String()) + `</EMailAddress><AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema></Request></Autodiscover>`}, o.client.http)
+	p := o.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Public: o.led, Body: compactPOX(`<?xml version="1.0" encoding="utf-8"?>`, a.String())}, o.client.http)
 	switch {
 	case slices.Contains([]int{301, 302, 307, 308}, p.Status) && scheme(p.Location) == "https":
 		return o.follow("the redirect", p.Location, p, a)
 	case p.Status == 401:
-		o.find(finding(KindAsksUser, u+" answers 401: Outlook asks its user for a password, and takes no for an answer", "answer 404 for what is not served; never 401"))
+		o.find(finding(KindAsksUser, u+" answers 401: Outlook asks its user for a password, and takes no for an answer", "answer 404 for what is not served; never 401").of(about401(u)))
 	}
 	if !p.taken {
 		return nil

@@ -133,20 +133,36 @@ func (v *visit) guessHosts(imap, smtp string) []Setting {
 		{Scheme: settings.SchemeIMAPS, Host: imap, Port: settings.SchemeIMAPS.DefaultPort()},
 		{Scheme: settings.SchemeSubmissions, Host: smtp, Port: settings.SchemeSubmissions.DefaultPort()},
 	} {
-		if s, ok := v.firstWorking([]Setting{settingOf(service, v.address.String(), "guess")}); ok {
+		if s, ok := v.firstWorking([]Setting{settingOf(service, v.address.String(), guess)}); ok {
 			found = append(found, s)
 		}
 	}
 	return v.guessed(found)
 }
 
-// guessed notes that what a client found is a guess.
+// guessed notes that what a client found is a guess, and what it came from: that nothing
+// is published, that it cannot read what is, or that this does not work.
 func (v *visit) guessed(found []Setting) []Setting {
-	if len(found) > 0 {
-		v.find(finding(KindGuess, v.client.title+" finds nothing published and guesses", ""))
+	if len(found) == 0 {
+		return found
 	}
+	f := finding(KindGuess, v.client.title+" finds nothing published and guesses", "")
+	for _, g := range v.findings {
+		if g.Kind == KindRejected {
+			f.Detail, f.Remedy = v.client.title+" cannot read what is published and guesses", "mend the document that it rejects"
+			f.follows = append(f.follows, g.subject())
+		}
+	}
+	if len(v.broken) > 0 {
+		f.Detail, f.Remedy = v.client.title+" cannot use what is published ("+list(v.broken)+") and guesses", mendPublished
+		f.follows = append(f.follows, subjects(v.broken)...)
+	}
+	v.find(f)
 	return found
 }
+
+// mendPublished is what to do where a client could not use what it was told.
+const mendPublished = "mend the service that does not work"
 
 // srv looks up one label of RFC 6186 and returns the records in the resolver's order,
 // without those that say "not offered".

@@ -10,8 +10,9 @@ import (
 // Verdict is what an examination, or one client, comes to.
 type Verdict string
 
-// The verdicts, from good to bad. Unknown is a client that looks for settings where
-// nobody but its maker can see; that is never the domain's fault.
+// The verdicts, from good to bad. Unknown is what could not be seen or tested from here: a
+// client that asks its maker, a server that was busy, our own network that is down. That
+// is never the domain's fault.
 const (
 	Works   Verdict = "works"
 	Warns   Verdict = "warns"
@@ -21,10 +22,15 @@ const (
 
 // Report is the result of an examination; docs/doctor.md describes its JSON.
 type Report struct {
-	Address  string         `json:"address"`
-	At       time.Time      `json:"at"`
-	Verdict  Verdict        `json:"verdict"` // fails with a fault, warns with a warning, else works
-	Clients  []ClientReport `json:"clients"`
+	Address string    `json:"address"`
+	At      time.Time `json:"at"`
+	// Verdict fails with a fault, or where no client works; it is unknown where nothing could
+	// be tested, and otherwise warns with a warning and else works.
+	Verdict Verdict `json:"verdict"`
+	// Blind is why nothing at all could be seen: our own network, proxy or resolver does not
+	// work. The rest of the report then says nothing about the domain.
+	Blind    string         `json:"blind,omitempty"`
+	Clients  []ClientReport `json:"clients"`  // none if there is no such domain
 	Findings []Finding      `json:"findings"` // faults first, then warnings, then notes
 }
 
@@ -36,6 +42,9 @@ type ClientReport struct {
 	Settings []Setting `json:"settings"` // incoming first; empty: it finds nothing
 	Steps    []Step    `json:"steps"`
 	Findings []Finding `json:"findings"` // what concerns this client alone
+
+	simulated bool      // it can be looked at from outside
+	broken    []attempt // what is published and did not work when the client tried it
 }
 
 // Security is how a client would encrypt. Unlike settings.Security it has a word for
@@ -97,6 +106,10 @@ type Step struct {
 	Did string `json:"did"` // "GET https://…", "MX example.org", "read the document"
 	Saw string `json:"saw"`
 	MS  int64  `json:"ms,omitempty"`
+
+	asked string     // the URL of a request; "": it was none
+	dns   RecordType // of a question to DNS; "": it was none
+	name  string     // the name of that question
 }
 
 // Weight is how much a finding matters.
@@ -124,5 +137,6 @@ type Finding struct {
 	Reference string   `json:"reference"`          // a specification and section, or a client and version
 
 	about    string   // the subject, where it is not the detail: one finding for one subject
+	follows  []string // the subjects of what it follows from: any of them explains it
 	explains []string // the subjects of what follows from it
 }

@@ -30,7 +30,7 @@ func discoverSnappyMail(v *visit) []Setting {
 		"https://autoconfig." + domain + "/.well-known/mail-v1.xml?emailaddress=" + escapeAddress("test@"+domain),
 		"https://" + domain + "/.well-known/autoconfig/mail/config-v1.1.xml",
 		"http://autoconfig." + domain + "/mail/config-v1.1.xml",
-		v.ispdb("https://autoconfig.thunderbird.net/v1.1/") + domain,
+		v.ispdb(thunderbirdNetISPDB) + domain,
 	} {
 		p := v.get(u)
 		if !p.taken {
@@ -143,9 +143,9 @@ func (v *visit) snappymailAutodiscover() []Setting {
 
 func (v *visit) snappymailPost(host string) []Setting {
 	p := v.post(host+"/autodiscover/autodiscover.xml", "application/xml", `<?xml version="1.0" encoding="utf-8" ?>
-		<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006">
+		<Autodiscover xmlns="`+requestSchema+`">
 			<Request>
-				<AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema>
+				<AcceptableResponseSchema>`+responseSchema+`</AcceptableResponseSchema>
 				<EMailAddress>autodiscover@`+v.address.Domain+`</EMailAddress>
 			</Request>
 		</Autodiscover>`)

@@ -34,7 +34,7 @@ func discoverThunderbird(v *visit) []Setting {
 		if typed {
 			kind = KindNothingFound
 		}
-		f := finding(kind, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" works", "tell users to type the address as "+address)
+		f := finding(kind, "Thunderbird asks nothing at all when the domain is typed with its own letters; "+domain+" is asked", "tell users to type the address as "+address)
 		f.Weight = Note // its own inability
 		v.find(f)
 		if typed {
@@ -59,7 +59,7 @@ func discoverThunderbird(v *visit) []Setting {
 	case exchange.found != nil:
 		return exchange.found
 	case exchange.unauthorized != "":
-		v.find(finding(KindAsksUser, exchange.unauthorized+" answers 401: Thunderbird asks for another password and looks no further", "answer 404 for what is not served; never 401"))
+		v.find(finding(KindAsksUser, exchange.unauthorized+" answers 401: Thunderbird asks for another password and looks no further", "answer 404 for what is not served; never 401").of(about401(exchange.unauthorized)))
 		return nil
 	}
 	return v.thunderbirdGuess()
@@ -70,7 +70,7 @@ func (v *visit) thunderbirdAutoconfig(urls ...string) []Setting {
 	for _, u := range urls {
 		p := v.get(u)
 		if p.took > v.client.http.timeout {
-			v.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it", u, v.client.http.timeout), ""))
+			v.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it", u, v.client.http.timeout), "").of(bare(u)))
 		}
 		if found, decided := v.thunderbirdTake(p); decided {
 			return found
@@ -160,7 +160,7 @@ func (v *visit) thunderbirdGuess() []Setting {
 		var tries []Setting
 		for _, scheme := range schemes {
 			for _, host := range names[scheme.Role()] {
-				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, "guess"))
+				tries = append(tries, settingOf(settings.Service{Scheme: scheme, Host: host, Port: scheme.DefaultPort()}, v.address.Local, guess))
 			}
 		}
 		if s, ok := v.firstGuess(tries); ok {

@@ -69,7 +69,7 @@ func (e *thunderbirdExchange) lookElsewhere(u string, a settings.Address, led bo
 func (e *thunderbirdExchange) postTo(u string, a settings.Address, led bool) page {
 	p := e.ask(Request{Method: "POST", URL: u, ContentType: "text/xml; charset=utf-8", Body: poxRequest(a.String()), Public: e.led || led}, e.client.http)
 	if p.took > e.client.http.timeout {
-		e.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it, even when autoconfig has answered", u, e.client.http.timeout), "answer, refuse the connection, or take the name out of DNS"))
+		e.find(finding(KindSlow, fmt.Sprintf("%s does not answer: everyone who sets up Thunderbird waits %s for it, even when autoconfig has answered", u, e.client.http.timeout), "answer, refuse the connection, or take the name out of DNS").of(bare(u)))
 	}
 	if p.Status == 401 {
 		e.unauthorized = u

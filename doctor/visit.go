@@ -43,7 +43,8 @@ type visit struct {
 	client   client
 	steps    []Step
 	findings []Finding
-	unknown  bool // it ends where this doctor does not follow
+	unknown  bool      // it ends where this doctor does not follow
+	broken   []attempt // what is published and did not work when the client tried it
 }
 
 // page is the end of a chain of redirects.
@@ -58,6 +59,12 @@ type page struct {
 
 func (v *visit) note(did, saw string, took time.Duration) {
 	v.steps = append(v.steps, Step{Did: did, Saw: saw, MS: took.Milliseconds()})
+}
+
+// noteRequest notes a request.
+func (v *visit) noteRequest(method, url, saw string, took time.Duration) {
+	v.note(method+" "+url, saw, took)
+	v.steps[len(v.steps)-1].asked = url
 }
 
 func (v *visit) find(f Finding) { v.findings = append(v.findings, f) }
@@ -80,7 +87,7 @@ func (v *visit) ask(r Request, rules httpRules) page {
 		p.took += p.Took
 		p.plain = p.plain || strings.HasPrefix(r.URL, "http://")
 		refused := rules.refuses(p.Hop, p.took)
-		v.note(r.Method+" "+r.URL, describe(p.Hop, refused), p.Took)
+		v.noteRequest(r.Method, r.URL, describe(p.Hop, refused), p.Took)
 		if refused != "" {
 			return p
 		}
@@ -206,6 +213,8 @@ func (v *visit) dns(name string, kind RecordType) Answer {
 		saw = strings.Join(words, "; ")
 	}
 	v.note(string(kind)+" "+name, saw, answer.Took)
+	step := &v.steps[len(v.steps)-1]
+	step.dns, step.name = kind, name
 	return answer
 }
 

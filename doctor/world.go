@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"context"
-	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +26,8 @@ type World interface {
 // MaxBody is how much of an answer Fetch keeps: documents have one to four kilobytes.
 const MaxBody = 256 << 10
 
-// Request is one HTTP request. Requests that are equal are made once.
+// Request is one HTTP request. Requests that are equal but for Public are made once,
+// unless what the careful one was refused is then asked without care.
 type Request struct {
 	Method      string // GET or POST
 	URL         string // absolute, http or https
@@ -49,6 +50,7 @@ type Hop struct {
 	Certificate *settings.Failure // https: why a client that checks would refuse it; nil: it is good
 	TLS         *settings.TLS     // https
 	Unreached   bool              // no connection came about in all the time there was
+	Silent      bool              // a connection came about and was closed before a byte came
 	Private     bool              // the answer came from a loopback or private address
 	Took        time.Duration     // until the whole body was there
 }
@@ -73,10 +75,11 @@ type Answer struct {
 	// an SRV that says "not offered" (RFC 6186 section 3.4).
 	Records []Record
 	// Alias is where the name itself leads, if it is an alias.
-	Alias     string
-	Authentic bool              // the resolver says that DNSSEC vouches for it
-	Failure   *settings.Failure // the resolver did not answer; Records says nothing then
-	Took      time.Duration
+	Alias      string
+	NoSuchName bool              // the name does not exist, with any type of record (NXDOMAIN)
+	Authentic  bool              // the resolver says that DNSSEC vouches for it
+	Failure    *settings.Failure // the resolver did not answer; Records says nothing then
+	Took       time.Duration
 }
 
 // Record is one DNS record. Which fields are set depends on the type.
@@ -91,8 +94,8 @@ type Record struct {
 // record remembers what was asked, and lets each question be asked once.
 type record struct {
 	mu      sync.Mutex
-	hops    map[Request]*once[Hop]
-	dead    map[string]Hop // by scheme and host: what could not be reached
+	hops    map[Request]*exchange // their key is never Public
+	dead    map[string]Hop        // by scheme and host: what could not be reached
 	answers map[question]*once[Answer]
 	probes  map[settings.Service]*once[settings.Observation]
 }
@@ -124,37 +127,79 @@ func ask[K comparable, T any](mu *sync.Mutex, known *map[K]*once[T], key K, fetc
 	return o.value
 }
 
-// fetch makes a request, or remembers what became of it. A server that could not be
-// reached is not waited for again at its other paths.
-func (e *examination) fetch(r Request) Hop {
-	return ask(&e.asked.mu, &e.asked.hops, r, func() Hop {
-		origin := originOf(r.URL)
-		e.asked.mu.Lock()
-		h, dead := e.asked.dead[origin]
-		e.asked.mu.Unlock()
-		if !dead {
-			h = e.options.World.Fetch(e.ctx, r)
-		}
-		if h.Unreached && !dead {
-			e.asked.mu.Lock()
-			if e.asked.dead == nil {
-				e.asked.dead = map[string]Hop{}
-			}
-			e.asked.dead[origin] = h
-			e.asked.mu.Unlock()
-		}
-		h.Request = r
-		return h
-	})
+// exchange is one request and what became of it: asked without care, or with the care of
+// Request.Public.
+type exchange struct {
+	mu               sync.Mutex // whoever asks next waits
+	careless, public *Hop
 }
 
-// originOf returns the scheme and host of a URL.
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
+// made returns what was really asked.
+func (x *exchange) made() []*Hop {
+	return slices.DeleteFunc([]*Hop{x.careless, x.public}, func(h *Hop) bool { return h == nil })
+}
+
+// fetch makes a request, or remembers what became of it.
+func (e *examination) fetch(r Request) Hop {
+	key := r
+	key.Public = false
+	e.asked.mu.Lock()
+	if e.asked.hops == nil {
+		e.asked.hops = map[Request]*exchange{}
 	}
-	return u.Scheme + "://" + u.Host
+	x := e.asked.hops[key]
+	if x == nil {
+		x = new(exchange)
+		e.asked.hops[key] = x
+	}
+	e.asked.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	h := e.exchange(x, r)
+	h.Request = r
+	return h
+}
+
+// exchange returns what is known of a request if that answers it, or makes it. An answer
+// from a private address is none to whoever asks with care.
+func (e *examination) exchange(x *exchange, r Request) Hop {
+	switch {
+	case x.careless != nil && r.Public && x.careless.Private:
+		return Hop{Failure: &settings.Failure{Kind: settings.FailureUnreachable, Detail: "it leads from a public host to a private address, and is not asked"}}
+	case x.careless != nil:
+		return *x.careless
+	case x.public != nil && (r.Public || x.public.Status != 0):
+		return *x.public
+	}
+	h := e.reach(r)
+	if r.Public {
+		x.public = &h
+	} else {
+		x.careless = &h
+	}
+	return h
+}
+
+// reach makes a request. A server that could not be reached is not waited for again at
+// its other paths.
+func (e *examination) reach(r Request) Hop {
+	at := origin(r.URL)
+	e.asked.mu.Lock()
+	h, dead := e.asked.dead[at]
+	e.asked.mu.Unlock()
+	if dead {
+		return h
+	}
+	h = e.options.World.Fetch(e.ctx, r)
+	if h.Unreached {
+		e.asked.mu.Lock()
+		defer e.asked.mu.Unlock()
+		if e.asked.dead == nil {
+			e.asked.dead = map[string]Hop{}
+		}
+		e.asked.dead[at] = h
+	}
+	return h
 }
 
 // lookUp asks DNS, or remembers.

@@ -48,6 +48,7 @@ type world struct {
 	hosts    map[string]bool
 	zone     map[string][]doctor.Record // "MX example.test"
 	signed   bool
+	gone     []string // "; NAME does not exist"
 	services map[settings.Service]settings.Observation
 	asked    []string // everything that was asked for
 }
@@ -85,6 +86,9 @@ func (w *world) parseZone(text string) error {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		w.signed = w.signed || strings.TrimSpace(line) == "; signed"
+		if name, gone := strings.CutSuffix(strings.TrimSpace(line), " does not exist"); gone {
+			w.gone = append(w.gone, strings.TrimPrefix(name, "; "))
+		}
 		if len(fields) == 0 || strings.HasPrefix(fields[0], ";") {
 			continue
 		}
@@ -185,7 +189,7 @@ func (w *world) requests() []string {
 }
 
 func (w *world) Fetch(_ context.Context, r doctor.Request) doctor.Hop {
-	w.note(r.Method + " " + r.URL)
+	w.note(strings.TrimSpace(r.Method + " " + r.URL + " " + r.ContentType + " " + r.Body))
 	bare, _, _ := strings.Cut(r.URL, "?")
 	for _, key := range []string{r.Method + " " + r.URL, r.Method + " " + bare} {
 		if h, ok := w.pages[key]; ok {
@@ -213,6 +217,9 @@ func posted(body string) string {
 
 func (w *world) Lookup(_ context.Context, name string, kind doctor.RecordType) doctor.Answer {
 	w.note(string(kind) + " " + name)
+	if slices.Contains(w.gone, name) {
+		return doctor.Answer{NoSuchName: true}
+	}
 	if !w.exists(name) {
 		_, above, _ := strings.Cut(name, ".")
 		name = "*." + above // RFC 4592

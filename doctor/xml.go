@@ -30,6 +30,12 @@ const (
 
 var errTooBig = errors.New("more elements than a document of this kind has")
 
+// Most simulators read with parseXML or recoverXML, that is with encoding/xml, whatever the
+// parser of their client is: Gecko's, libxml2, Java's, PHP's. Those agree on well-formed
+// documents. Of one that is not they may read more or less than is shown here. Delta Chat and
+// Evolution, whose leniency is their way, have a reader of their own (markup.go); aerc and
+// its libraries really use encoding/xml.
+
 // parseXML reads a document as a strict parser does. A byte order mark is skipped; what
 // stands before the XML declaration or behind the root element is an error; a DOCTYPE
 // is skipped, and none of its entities is known, so that nothing can grow.

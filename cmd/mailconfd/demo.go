@@ -89,6 +89,7 @@ type show struct {
 	opened bool              // the first answer has been told
 	late   bool              // it waits no longer for slow services
 	told   map[string]string // what each client was last said to set up
+	wrong  string            // the faults and warnings that were last told
 }
 
 // patience is how long the first answer is held back for services that do not change

@@ -85,18 +85,44 @@ func (s *show) tell(ctx context.Context, r settings.Result, set srvrecords.Set) 
 			changed = append(changed, c)
 		}
 	}
-	if !s.opened {
+	// What is wrong can change while all clients end as before.
+	wrong := ""
+	for _, f := range report.Findings {
+		if f.Weight != doctor.Note {
+			wrong += string(f.Kind) + f.Detail + "\n"
+		}
+	}
+	news := len(changed) > 0 || wrong != s.wrong
+	s.wrong = wrong
+	switch {
+	case !s.opened:
 		s.opened = true
 		s.opening(r, set, report)
-	} else if len(changed) > 0 {
-		s.heading(time.Now().Format(time.TimeOnly) + "  clients would now set up")
-		s.setups(changed)
+	case news:
+		s.change(report, changed)
 	}
+}
+
+// change tells what has changed since it was last told.
+func (s *show) change(report doctor.Report, changed []doctor.ClientReport) {
+	s.heading(time.Now().Format(time.TimeOnly) + "  changed")
+	s.diagnosis(report)
+	if len(changed) > 0 {
+		s.heading("These clients would now set up")
+		s.setups(changed, false)
+	}
+}
+
+// diagnosis tells the doctor's verdict, and what to mend.
+func (s *show) diagnosis(report doctor.Report) {
+	p := reportPrinter{screen: s.screen, Report: report}
+	p.verdict()
+	p.findings(doctor.Fault, doctor.Warning)
 }
 
 // examine asks for the demo's user as every client would, over the lab's network.
 func (s *show) examine(ctx context.Context) (doctor.Report, error) {
-	d, err := doctor.New(doctor.Options{World: s.world})
+	d, err := doctor.New(doctor.Options{World: s.world, Proxied: s.world.proxied})
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -104,7 +130,8 @@ func (s *show) examine(ctx context.Context) (doctor.Report, error) {
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	return d.Examine(ctx, a), nil
+	report := d.Examine(ctx, a)
+	return report, cannotLook(report)
 }
 
 // opening tells the first answer, and what to try.
@@ -119,10 +146,10 @@ func (s *show) opening(r settings.Result, set srvrecords.Set, report doctor.Repo
 	for _, rr := range set.RRs() {
 		fmt.Fprintln(s, "  "+strings.ReplaceAll(rr.String(), "\t", " "))
 	}
-	s.heading("What mail clients set up (mailconfd doctor)")
-	p := prescription{screen: s.screen, Report: report}
-	p.verdict()
-	p.setups(report.Clients)
+	s.heading("What mailconfd doctor says")
+	s.diagnosis(report)
+	s.heading("What mail clients set up")
+	s.setups(report.Clients, false)
 	s.invitation()
 }
 

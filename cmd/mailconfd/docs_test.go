@@ -21,7 +21,7 @@ func TestDoctorDocs(t *testing.T) {
 	page := string(data)
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[doctor.Report](), reflect.TypeFor[doctor.ClientReport](), reflect.TypeFor[doctor.Setting](),
-		reflect.TypeFor[doctor.Step](), reflect.TypeFor[doctor.Finding](), reflect.TypeFor[refusal](),
+		reflect.TypeFor[doctor.Step](), reflect.TypeFor[doctor.Finding](), reflect.TypeFor[origin](), reflect.TypeFor[refused](),
 	} {
 		for i := range typ.NumField() {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailconfd/doctor"
+	"mailconfd/probe"
 	"mailconfd/settings"
 )
 
@@ -42,7 +42,8 @@ for domains they do not know (--ispdb). No password is ever sent, and no message
 With "-" the addresses and domains are read from standard input, one a line, and
 each becomes a line of JSON, as soon as it is done.
 
-Exit code 1: there are faults. Warnings and notes alone are no fault.`,
+Exit code 1: there are faults. Warnings and notes alone are no fault. 2: it could
+not run, or nothing could be tested from here.`,
 		Example: `  mailconfd doctor jane@example.org
   mailconfd doctor example.org --client outlook --explain
   mailconfd render autoconfig example.org --mail-host mail.example.org >new.xml
@@ -50,7 +51,7 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
   mailconfd doctor - <domains.txt >reports.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			clinic, err := a.newClinic(c, f)
+			examiner, err := a.newExaminer(c, f)
 			if err != nil {
 				return err
 			}
@@ -58,9 +59,9 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
 				if c.Flags().Changed("format") && f.as != "json" {
 					return errors.New("doctor - writes JSON, a line for each address; leave --format out")
 				}
-				return clinic.many(c.Context(), a.stdin)
+				return examiner.many(c.Context(), a.stdin)
 			}
-			return clinic.one(c.Context(), args[0])
+			return examiner.one(c.Context(), args[0])
 		},
 	}
 	lookOutside(c, &f.timeout)
@@ -77,18 +78,22 @@ Exit code 1: there are faults. Warnings and notes alone are no fault.`,
 	return c
 }
 
+// doctorGreeting is how long a mail server may take to greet, of which some take a few
+// seconds on purpose: somebody is waiting for the report.
+const doctorGreeting = 10 * time.Second
+
 // sampleLocal is the local part that a domain alone is examined with.
 const sampleLocal = "jane"
 
-// clinic examines addresses as the flags say.
-type clinic struct {
+// examiner examines addresses as the flags say.
+type examiner struct {
 	*app
 	flags    doctorFlags
 	world    world
 	document *document // nil: none
 }
 
-func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
+func (a *app) newExaminer(c *cobra.Command, f doctorFlags) (*examiner, error) {
 	if err := format(f.as, "table", "json"); err != nil {
 		return nil, err
 	}
@@ -112,10 +117,10 @@ func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
 	if _, err := doctor.New(doctor.Options{Only: f.only, Skip: f.skip}); err != nil {
 		return nil, err
 	}
-	clinic := &clinic{app: a, flags: f}
+	x := &examiner{app: a, flags: f}
 	var err error
 	if f.document != "" {
-		if clinic.document, err = readDocument(f.document); err != nil {
+		if x.document, err = readDocument(f.document); err != nil {
 			return nil, err
 		}
 	}
@@ -123,27 +128,45 @@ func (a *app) newClinic(c *cobra.Command, f doctorFlags) (*clinic, error) {
 	if err != nil {
 		return nil, err
 	}
-	clinic.world, err = a.outside(cfg, f.timeout)
-	return clinic, err
+	x.world, err = a.outsideWithin(cfg, probe.Timeouts{Dialogue: f.timeout, Greeting: doctorGreeting})
+	return x, err
 }
 
-// patient reads whom to examine.
-func patient(text string) (settings.Address, error) {
-	a, err := addressOrDomain(text)
+// whom reads whom to examine, and what of it a user would type.
+func whom(text string) (a settings.Address, typed string, err error) {
+	typed = pasted(text)
+	a, err = addressOrDomain(typed)
 	if err == nil && a.Local == "" {
 		a.Local = sampleLocal
 	}
-	return a, err
+	return a, typed, err
+}
+
+// pasted returns the address of "Jane <jane@example.org>" and the host of a web address.
+func pasted(text string) string {
+	text = strings.TrimSpace(text)
+	if _, rest, ok := strings.Cut(text, "<"); ok && strings.HasSuffix(rest, ">") {
+		return strings.TrimSuffix(rest, ">")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return text
+	case u.Scheme == "mailto":
+		return u.Opaque
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		return u.Hostname()
+	}
+	return text
 }
 
 // examine examines one address. The error is about us: nothing was learnt.
-func (c *clinic) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
-	witness := &witness{World: c.world, tell: tell}
-	var w doctor.World = witness
+func (c *examiner) examine(ctx context.Context, a settings.Address, typed string, tell *waiting) (doctor.Report, error) {
+	var w doctor.World = toldWorld{c.world, tell}
 	if c.document != nil {
-		w = offline{witness, a.Domain, *c.document}
+		w = offline{w, a.Domain, *c.document}
 	}
-	d, err := doctor.New(doctor.Options{World: w, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip, Typed: typed})
+	d, err := doctor.New(doctor.Options{World: w, Proxied: c.world.proxied, ISPDB: c.flags.ispdb, Only: c.flags.only, Skip: c.flags.skip, Typed: typed})
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -151,17 +174,17 @@ func (c *clinic) examine(ctx context.Context, a settings.Address, typed string, 
 	if err := ctx.Err(); err != nil {
 		return doctor.Report{}, err
 	}
-	return report, witness.complaint()
+	return report, cannotLook(report)
 }
 
 // one examines one address and prints what came out.
-func (c *clinic) one(ctx context.Context, text string) error {
-	a, err := patient(text)
+func (c *examiner) one(ctx context.Context, text string) error {
+	a, typed, err := whom(text)
 	if err != nil {
 		return err
 	}
 	tell := c.waiting()
-	report, err := c.examine(ctx, a, text, tell)
+	report, err := c.examine(ctx, a, typed, tell)
 	tell.clear()
 	if err != nil {
 		return err
@@ -172,16 +195,27 @@ func (c *clinic) one(ctx context.Context, text string) error {
 		e.SetIndent("", "  ")
 		err = e.Encode(report)
 	} else {
-		p := prescription{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(text, "@")}
+		p := reportPrinter{screen: c.screenOf(c.stdout), Report: report, flags: c.flags, madeUp: !strings.Contains(typed, "@")}
 		p.print()
 	}
-	return errors.Join(err, faultsIn(report))
+	if err != nil {
+		return err
+	}
+	return outcome(report)
 }
 
-// faultsIn returns errFaults where there is a fault.
-func faultsIn(r doctor.Report) error {
-	if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Weight == doctor.Fault }) {
+// errUntested ends an examination in which no client could be followed to its end.
+var errUntested = errors.New("nothing that clients would set up could be tested from here; try again, or look from another network with --via")
+
+// outcome returns errFaults where something fails, and errUntested where nothing can be
+// said.
+func outcome(r doctor.Report) error {
+	switch r.Verdict {
+	case doctor.Fails:
 		return errFaults
+	case doctor.Unknown:
+		return errUntested
+	case doctor.Works, doctor.Warns:
 	}
 	return nil
 }

@@ -249,6 +249,40 @@ func TestWorldJudgesCertificates(t *testing.T) {
 	}
 }
 
+// A connection that is closed before a byte comes is told: a proxy may be all there is.
+func TestWorldTellsSilence(t *testing.T) {
+	t.Parallel()
+	internet, w := hostileLab(t, http.NotFoundHandler(), 5*time.Second)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mute.Close() })
+	go func() {
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	for _, port := range []uint16{80, 443} {
+		if err := internet.Map("mute.example.test", port, mute.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for u, want := range map[string]bool{
+		"http://mute.example.test/": true, "https://mute.example.test/": true,
+		"http://example.test/": false, "https://example.test/": false, "https://nowhere.test/": false,
+		"https://mail.example.test:143/": false, "https://mail.example.test:1/": false,
+	} {
+		if h := w.Fetch(t.Context(), doctor.Request{Method: "GET", URL: u}); h.Silent != want {
+			t.Errorf("%s: %+v %+v", u, h, h.Failure)
+		}
+	}
+}
+
 func TestWorldLooksUp(t *testing.T) {
 	t.Parallel()
 	internet, w := hostileLab(t, http.NotFoundHandler(), 5*time.Second)

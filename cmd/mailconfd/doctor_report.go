@@ -13,19 +13,25 @@ import (
 	"mailconfd/settings"
 )
 
-// prescription is a report for people: a verdict, what each client would set up, then
-// what to mend.
-type prescription struct {
+// reportPrinter prints a report for people: the verdict, what to mend, then what the
+// clients would set up.
+type reportPrinter struct {
 	screen
 	doctor.Report
 	flags  doctorFlags
 	madeUp bool // the local part of the address is ours
 }
 
-func (p prescription) print() {
+func (p reportPrinter) print() {
 	p.verdict()
-	p.setups(p.Clients)
-	p.findings()
+	p.findings(doctor.Fault, doctor.Warning)
+	if len(p.Clients) > 0 {
+		p.heading("What clients would set up")
+		p.setups(p.Clients, p.flags.explain || p.flags.trace)
+	}
+	if p.flags.explain {
+		p.findings(doctor.Note)
+	}
 	if p.flags.trace {
 		p.steps()
 	}
@@ -54,13 +60,15 @@ var weights = []struct {
 	{doctor.Note, "Notes", doctor.Unknown},
 }
 
-func (p prescription) mark(v doctor.Verdict, words string) string {
-	return p.paint(marks[v].colour, strings.TrimRight(marks[v].sign+" "+words, " "))
+func (s screen) mark(v doctor.Verdict, words string) string {
+	return s.paint(marks[v].colour, strings.TrimRight(marks[v].sign+" "+words, " "))
 }
 
 // verdict prints the line that a hurried reader reads.
-func (p prescription) verdict() {
-	words := map[doctor.Verdict]string{doctor.Works: "works", doctor.Warns: "works, with warnings", doctor.Fails: "fails"}[p.Verdict]
+func (p reportPrinter) verdict() {
+	words := map[doctor.Verdict]string{
+		doctor.Works: "works", doctor.Warns: "works, with warnings", doctor.Fails: "fails", doctor.Unknown: "cannot be told from here",
+	}[p.Verdict]
 	var counts []string
 	for _, w := range weights {
 		if n := p.count(w.weight); n > 0 {
@@ -83,7 +91,7 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-func (p prescription) count(w doctor.Weight) (n int) {
+func (p reportPrinter) count(w doctor.Weight) (n int) {
 	for _, f := range p.Findings {
 		if f.Weight == w {
 			n++
@@ -92,31 +100,39 @@ func (p prescription) count(w doctor.Weight) (n int) {
 	return n
 }
 
-// setups prints a row for each client, those together that would set up the same.
-func (s screen) setups(clients []doctor.ClientReport) {
-	var order []string
-	same := map[string][]doctor.ClientReport{}
+// setups prints the clients, worst first. Those that would set up the same and end the
+// same stand together; with sources, only if they have it from the same place too.
+func (s screen) setups(clients []doctor.ClientReport, sources bool) {
+	type end struct {
+		verdict       doctor.Verdict
+		words, source string
+	}
+	var ends []end
+	titles := map[end][]string{}
 	for _, c := range clients {
-		words := setup(c)
-		if same[words] == nil {
-			order = append(order, words)
+		e := end{verdict: c.Verdict, words: setup(c)}
+		if sources {
+			e.source = source(c)
 		}
-		same[words] = append(same[words], c)
+		if titles[e] == nil {
+			ends = append(ends, e)
+		}
+		titles[e] = append(titles[e], c.Title)
 	}
-	width := 0
-	for _, c := range clients {
-		width = max(width, text.StringWidth(c.Title))
+	worstFirst := []doctor.Verdict{doctor.Fails, doctor.Warns, doctor.Works, doctor.Unknown}
+	place := func(e end) int {
+		if e.words == unseen {
+			return len(worstFirst)
+		}
+		return slices.Index(worstFirst, e.verdict)
 	}
-	if i := slices.Index(order, unseen); i >= 0 { // last
-		order = append(slices.Delete(order, i, i+1), unseen)
-	}
-	for _, words := range order {
-		fmt.Fprintln(s)
-		s.paragraph(2, "", s.paint(text.Bold, words))
-		for _, c := range same[words] {
-			verdict := text.Pad(marks[c.Verdict].sign+" "+string(c.Verdict), 9, ' ')
-			rest := text.Trim("  "+text.Pad(c.Title, width, ' ')+"  "+source(c), s.width-4-9)
-			fmt.Fprintln(s, "    "+s.paint(marks[c.Verdict].colour, verdict)+strings.TrimRight(rest, " "))
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(place(a), place(b)) })
+	for _, e := range ends {
+		verdict := s.paint(marks[e.verdict].colour, string(e.verdict)+":")
+		s.paragraph(4, "  "+s.mark(e.verdict, ""), verdict+" "+strings.Join(titles[e], ", "))
+		s.paragraph(6, "", e.words)
+		if e.source != "" {
+			s.paragraph(6, "", "from "+e.source)
 		}
 	}
 }
@@ -126,17 +142,31 @@ const unseen = "not to be seen from outside"
 
 // setup says what a client would set up.
 func setup(c doctor.ClientReport) string {
-	if c.Verdict == doctor.Unknown {
-		return unseen
-	}
-	if len(c.Settings) == 0 {
+	hidden := slices.ContainsFunc(c.Findings, func(f doctor.Finding) bool { return f.Kind == doctor.KindUnknown })
+	words := strings.Join(settingsWords(c.Settings), ", ")
+	switch {
+	case c.Verdict != doctor.Unknown && words == "":
 		return "nothing: the user is asked for everything"
+	case c.Verdict != doctor.Unknown:
+		return words
+	case hidden && words == "":
+		return unseen
+	case words == "":
+		return "not tested from here"
+	default:
+		return "not tested from here: " + words
+	}
+}
+
+func settingsWords(all []doctor.Setting) []string {
+	if len(all) == 0 {
+		return nil
 	}
 	var words []string
-	for _, s := range c.Settings {
+	for _, s := range all {
 		words = append(words, settingWords(s))
 	}
-	return strings.Join(append(words, userWords(c.Settings)), ", ")
+	return append(words, userWords(all))
 }
 
 // userWords says with what names a client would log in.
@@ -156,6 +186,8 @@ func userWords(all []doctor.Setting) string {
 func settingWords(s doctor.Setting) string {
 	words := fmt.Sprintf("%s %s:%d %s", protocolWords(s.Role), visible(s.Host), s.Port, securityWords(s.Security))
 	switch {
+	case s.Failure != nil && (s.Failure.Kind == settings.FailureLocal || s.Failure.Kind == settings.FailureTemporary):
+		return fmt.Sprintf("%s (? %s)", words, s.Failure.Kind)
 	case s.Failure != nil:
 		return fmt.Sprintf("%s (✗ %s)", words, s.Failure.Kind)
 	case !s.Works:
@@ -199,52 +231,42 @@ func source(c doctor.ClientReport) string {
 	return strings.Join(from, ", ")
 }
 
-// findings prints them by weight. Notes are only counted unless all is to be explained.
-func (p prescription) findings() {
+// findings prints those of some weights.
+func (p reportPrinter) findings(which ...doctor.Weight) {
 	for _, w := range weights {
-		if p.count(w.weight) == 0 || w.weight == doctor.Note && !p.flags.explain {
+		if !slices.Contains(which, w.weight) || p.count(w.weight) == 0 {
 			continue
 		}
 		p.heading(w.heading)
-		for _, c := range p.complaints(w.weight) {
-			p.complaint(c, w.like)
+		for _, f := range p.alike(w.weight) {
+			p.finding(f, w.like)
 		}
 	}
 }
 
-// complaint is what several findings have in common: the same is wrong and the same
-// mends it.
-type complaint struct {
+// alikeFindings are several findings in one: the same is wrong and the same mends it.
+type alikeFindings struct {
 	doctor.Finding
 	details []string
 }
 
-// crowds are the words for how many people a finding is likely to meet.
-var crowds = []string{"few", "some", "many"}
-
-func (c complaint) people() string {
-	if c.People == "" {
-		return ""
-	}
-	return "; likely " + c.People + " people"
-}
-
-// complaints puts findings of one weight together.
-func (p prescription) complaints(w doctor.Weight) []complaint {
-	var all []complaint
+// alike puts findings of one weight together.
+func (p reportPrinter) alike(w doctor.Weight) []alikeFindings {
+	var all []alikeFindings
+	crowds := doctor.Crowds() // most people first
 	for _, f := range p.Findings {
 		if f.Weight != w {
 			continue
 		}
-		i := slices.IndexFunc(all, func(c complaint) bool {
-			return c.Kind == f.Kind && c.Remedy == f.Remedy && (len(c.Affected) == 0) == (len(f.Affected) == 0)
+		i := slices.IndexFunc(all, func(a alikeFindings) bool {
+			return a.Kind == f.Kind && a.Remedy == f.Remedy && (len(a.Affected) == 0) == (len(f.Affected) == 0)
 		})
 		if i < 0 {
-			all = append(all, complaint{Finding: f})
+			all = append(all, alikeFindings{Finding: f})
 			i = len(all) - 1
 			all[i].Affected = nil
 		}
-		if slices.Index(crowds, f.People) > slices.Index(crowds, all[i].People) {
+		if slices.Index(crowds, f.People) < slices.Index(crowds, all[i].People) {
 			all[i].People = f.People
 		}
 		all[i].details = append(all[i].details, f.Detail)
@@ -260,33 +282,47 @@ func (p prescription) complaints(w doctor.Weight) []complaint {
 // few is how much of a list is enough for one screen.
 const few = 3
 
-func (p prescription) complaint(c complaint, like doctor.Verdict) {
+// finding prints what is wrong, whom it meets and what they see, and what to change.
+func (p reportPrinter) finding(f alikeFindings, like doctor.Verdict) {
 	label := "  " + p.mark(like, "")
-	for i, detail := range c.details {
-		if i == few && len(c.details) > few+1 && !p.flags.explain {
-			p.paragraph(4, "", fmt.Sprintf("and %d more of this kind", len(c.details)-few))
+	for i, detail := range f.details {
+		if i == few && len(f.details) > few+1 && !p.flags.explain {
+			p.paragraph(4, "", fmt.Sprintf("and %d more of this kind", len(f.details)-few))
 			break
+		}
+		if !strings.Contains(detail, " ") { // a name alone says nothing
+			detail += ": " + f.Kind.Text().Meaning
 		}
 		p.paragraph(4, label, visible(detail))
 		label = ""
 	}
-	p.paragraph(4, "", "Affects: "+p.affected(c.Affected)+c.people())
+	p.paragraph(4, "", p.meets(f))
 	if p.flags.explain {
 		class := ""
-		if c.Class != "" {
-			class = ", class " + c.Class
+		if f.Class != "" {
+			class = ", class " + f.Class
 		}
-		p.paragraph(4, "", fmt.Sprintf("%s%s: %s", c.Kind, class, c.Kind.Text().Meaning))
-		if c.Sees != "" {
-			p.paragraph(4, "", "Its users see: "+c.Sees)
-		}
-		p.paragraph(4, "", "See: "+c.Reference)
+		p.paragraph(4, "", fmt.Sprintf("%s%s: %s", f.Kind, class, f.Kind.Text().Meaning))
+		p.paragraph(4, "", "See: "+f.Reference)
 	}
-	p.paragraph(6, "    →", visible(c.Remedy))
+	p.paragraph(6, "    →", visible(f.Remedy))
+}
+
+// meets says whom a finding meets, and what they see of it. How many they are is known
+// only of clients.
+func (p reportPrinter) meets(f alikeFindings) string {
+	words := "Affects: " + p.affected(f.Affected)
+	if len(f.Affected) > 0 && f.People != "" {
+		words += "; likely " + f.People + " people"
+	}
+	if f.Sees != "" {
+		words += "; they see: " + f.Sees
+	}
+	return words
 }
 
 // affected names a few clients.
-func (p prescription) affected(names []string) string {
+func (p reportPrinter) affected(names []string) string {
 	looking := 0
 	for _, c := range p.Clients {
 		if c.Verdict != doctor.Unknown {
@@ -295,7 +331,7 @@ func (p prescription) affected(names []string) string {
 	}
 	switch {
 	case len(names) == 0:
-		return "everyone who asks"
+		return "whoever is sent there"
 	case len(names) == looking && looking > 1:
 		return "every client"
 	case len(names) > few+1 && !p.flags.explain:
@@ -305,7 +341,7 @@ func (p prescription) affected(names []string) string {
 }
 
 // steps prints what each client did.
-func (p prescription) steps() {
+func (p reportPrinter) steps() {
 	for _, c := range p.Clients {
 		p.heading(c.Title + ", step by step")
 		for i, s := range c.Steps {
@@ -323,7 +359,7 @@ func (p prescription) steps() {
 }
 
 // more says what else there is to see.
-func (p prescription) more() {
+func (p reportPrinter) more() {
 	var ways []string
 	if notes := p.count(doctor.Note); !p.flags.explain && len(p.Findings) > 0 {
 		way := "--explain"

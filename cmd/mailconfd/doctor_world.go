@@ -9,70 +9,42 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 
 	"mailconfd/doctor"
 	"mailconfd/settings"
 )
 
-// witness looks at what a world answers: it tells people what is waited for, and notices
-// when nothing could be learnt because our own network or resolver does not work.
-type witness struct {
+// errBlind ends an examination that says nothing about the domain.
+var errBlind = errors.New("nothing can be seen from here")
+
+// cannotLook returns an error if a report says nothing about the domain, because our own
+// network, proxy or resolver does not work.
+func cannotLook(r doctor.Report) error {
+	if r.Blind == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", errBlind, r.Blind)
+}
+
+// toldWorld is a world that tells people what is waited for.
+type toldWorld struct {
 	doctor.World
 	tell *waiting
-
-	mu               sync.Mutex
-	fetches, lookups tally
 }
 
-// tally counts answers, and keeps the first failure that was our own.
-type tally struct {
-	all, local int
-	first      *settings.Failure
-}
-
-func (t *tally) add(f *settings.Failure) {
-	t.all++
-	if f != nil && f.Kind == settings.FailureLocal {
-		if t.local++; t.first == nil {
-			t.first = f
-		}
-	}
-}
-
-func (w *witness) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
+func (w toldWorld) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 	defer w.tell.begin(r.Method + " " + r.URL)()
-	h := w.World.Fetch(ctx, r)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fetches.add(h.Failure)
-	return h
+	return w.World.Fetch(ctx, r)
 }
 
-func (w *witness) Lookup(ctx context.Context, name string, kind doctor.RecordType) doctor.Answer {
+func (w toldWorld) Lookup(ctx context.Context, name string, kind doctor.RecordType) doctor.Answer {
 	defer w.tell.begin(string(kind) + " " + name)()
-	a := w.World.Lookup(ctx, name, kind)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lookups.add(a.Failure)
-	return a
+	return w.World.Lookup(ctx, name, kind)
 }
 
-func (w *witness) Probe(ctx context.Context, s settings.Service) settings.Observation {
+func (w toldWorld) Probe(ctx context.Context, s settings.Service) settings.Observation {
 	defer w.tell.begin(s.String())()
 	return w.World.Probe(ctx, s)
-}
-
-// complaint returns an error if every question of a kind failed on our side.
-func (w *witness) complaint() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, t := range []tally{w.lookups, w.fetches} {
-		if t.all > 0 && t.local == t.all {
-			return fmt.Errorf("nothing can be seen from here: %s", t.first.Detail)
-		}
-	}
-	return nil
 }
 
 // document is an autoconfig or Autodiscover document that is not served yet.

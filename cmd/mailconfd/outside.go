@@ -27,10 +27,17 @@ type world struct {
 	*probe.Prober
 	resolver *outside.Resolver
 	fetcher  *outside.Fetcher
+	proxied  bool // everything but the questions to the resolver goes through a proxy
 }
 
 // outside puts together how the configuration wants to look outside.
 func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
+	return a.outsideWithin(cfg, probe.Timeouts{Dialogue: timeout})
+}
+
+// outsideWithin is outside with other times for parts of a dialogue.
+func (a *app) outsideWithin(cfg config.Config, timeouts probe.Timeouts) (world, error) {
+	timeout := timeouts.Dialogue
 	if timeout <= 0 {
 		return world{}, fmt.Errorf("--timeout %s: want a time such as 30s", timeout)
 	}
@@ -49,13 +56,13 @@ func (a *app) outside(cfg config.Config, timeout time.Duration) (world, error) {
 	prober := probe.New(probe.Options{
 		Resolver: resolver, Dial: dialer.DialContext, Proxied: dialer.Proxied(),
 		Roots: roots, Extra: extra, HELO: cfg.Probe.HELO, Vantage: cfg.Probe.Vantage,
-		Timeouts: probe.Timeouts{Dialogue: timeout},
+		Timeouts: timeouts,
 	})
 	fetcher := outside.NewFetcher(outside.FetchOptions{
 		Resolver: resolver, Dialer: dialer, Local: prober.Locality,
 		UserAgent: userAgent(), MaxBody: doctor.MaxBody, Timeout: min(timeout, fetchTimeout),
 	})
-	return world{prober, resolver, fetcher}, nil
+	return world{prober, resolver, fetcher, dialer.Proxied()}, nil
 }
 
 // BestMX returns the MX hosts of the lowest preference.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -50,27 +51,32 @@ type selfCheck struct {
 	examine  func(context.Context, settings.Address) (doctor.Report, error)
 	log      *slog.Logger
 	findings *prometheus.GaugeVec
+	failed   *prometheus.GaugeVec // without labels: it is not there until it was set
 	samples  atomic.Pointer[[]sample]
 	news     chan struct{}
-	told     map[sample]string // what was last logged
+	told     map[sample]string                // what was last logged
+	counts   map[sample]map[doctor.Weight]int // what was last found
 }
 
 func newSelfCheck(w world, log *slog.Logger, registry prometheus.Registerer) *selfCheck {
 	s := &selfCheck{
-		log: log, news: make(chan struct{}, 1), told: map[sample]string{},
+		log: log, news: make(chan struct{}, 1), told: map[sample]string{}, counts: map[sample]map[doctor.Weight]int{},
 		examine: func(ctx context.Context, a settings.Address) (doctor.Report, error) {
-			witness := &witness{World: w}
-			d, err := doctor.New(doctor.Options{World: witness})
+			d, err := doctor.New(doctor.Options{World: w, Proxied: w.proxied})
 			if err != nil {
 				return doctor.Report{}, err
 			}
-			return d.Examine(ctx, a), witness.complaint()
+			report := d.Examine(ctx, a)
+			return report, cannotLook(report)
 		},
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mailconfd_selfcheck_findings", Help: "What the last self-check found, of all domains that it looks at, by weight: fault, warning, note.",
+			Name: "mailconfd_selfcheck_findings", Help: "What the self-check last found, of all domains that it looks at, by weight: fault, warning, note.",
 		}, []string{"weight"}),
+		failed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mailconfd_selfcheck_failed", Help: "Domains that the last self-check could not look at.",
+		}, nil),
 	}
-	registry.MustRegister(s.findings)
+	registry.MustRegister(s.findings, s.failed)
 	s.samples.Store(new([]sample))
 	return s
 }
@@ -111,30 +117,49 @@ func (s *selfCheck) run(ctx context.Context) {
 	}
 }
 
-// look examines every sample, one after the other.
+// look examines every sample, one after the other. For one that it cannot look at, what
+// was found before still counts.
 func (s *selfCheck) look(ctx context.Context) {
 	samples := *s.samples.Load()
-	counts := map[doctor.Weight]int{}
+	failed := 0
 	for _, at := range samples {
-		within, cancel := context.WithTimeout(ctx, selfCheckTimeout)
-		report, err := s.examine(within, settings.Address{Local: selfCheckLocal, Domain: at.domain})
-		if err == nil {
-			err = within.Err() // the report is not whole
-		}
-		cancel()
+		report, err := s.lookAt(ctx, at)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
-			for _, f := range report.Findings {
-				counts[f.Weight]++
-			}
-		}
 		s.tell(at, report, err)
+		if err != nil {
+			failed++
+			continue
+		}
+		s.counts[at] = map[doctor.Weight]int{}
+		for _, f := range report.Findings {
+			s.counts[at][f.Weight]++
+		}
+	}
+	maps.DeleteFunc(s.counts, func(at sample, _ map[doctor.Weight]int) bool { return !slices.Contains(samples, at) })
+	s.failed.WithLabelValues().Set(float64(failed))
+	if len(s.counts) == 0 && failed > 0 {
+		return // nothing is known yet, which is not the same as none
 	}
 	for _, w := range []doctor.Weight{doctor.Fault, doctor.Warning, doctor.Note} {
-		s.findings.WithLabelValues(string(w)).Set(float64(counts[w]))
+		sum := 0
+		for _, counts := range s.counts {
+			sum += counts[w]
+		}
+		s.findings.WithLabelValues(string(w)).Set(float64(sum))
 	}
+}
+
+// lookAt examines one sample. The error is about us, or that there was not the time.
+func (s *selfCheck) lookAt(ctx context.Context, at sample) (doctor.Report, error) {
+	within, cancel := context.WithTimeout(ctx, selfCheckTimeout)
+	defer cancel()
+	report, err := s.examine(within, settings.Address{Local: selfCheckLocal, Domain: at.domain})
+	if err == nil {
+		err = within.Err() // the report is not whole
+	}
+	return report, err
 }
 
 // tell logs the faults of a domain when they are others than last time.

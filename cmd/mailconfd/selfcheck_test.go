@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,6 +96,7 @@ func TestSelfCheckTells(t *testing.T) {
 	fault := doctor.Finding{Kind: doctor.KindNothingFound, Weight: doctor.Fault, Detail: "no settings", Affected: []string{"Thunderbird"}}
 	other := doctor.Finding{Kind: doctor.KindNotReached, Weight: doctor.Fault, Detail: "closed"}
 	warning := doctor.Finding{Kind: doctor.KindSlow, Weight: doctor.Warning}
+	const unknown = -1 // no count at all
 	l := newLooking("example.org")
 	for _, step := range []struct {
 		err      error
@@ -102,14 +104,15 @@ func TestSelfCheckTells(t *testing.T) {
 		log      string // a part of what is logged; "": nothing
 		faults   float64
 	}{
+		{errors.New("no resolver"), nil, "cannot look", unknown},
 		{nil, nil, "finds no fault", 0},
 		{nil, []doctor.Finding{warning}, "", 0},
 		{nil, []doctor.Finding{fault, warning}, "kind=nothing_found", 1},
 		{nil, []doctor.Finding{fault}, "", 1},
 		{nil, []doctor.Finding{other, fault}, "kind=port_closed", 2},
-		{nil, []doctor.Finding{fault, other}, "", 2}, // the same set
-		{errors.New("no resolver"), nil, "cannot look", 0},
-		{errors.New("no resolver"), nil, "", 0},
+		{nil, []doctor.Finding{fault, other}, "", 2},       // the same set
+		{errors.New("no resolver"), nil, "cannot look", 2}, // no news is not good news
+		{errors.New("no resolver"), nil, "", 2},
 		{nil, nil, "finds no fault", 0},
 	} {
 		l.log.Reset()
@@ -118,12 +121,57 @@ func TestSelfCheckTells(t *testing.T) {
 		if logged := l.log.String(); !strings.Contains(logged, step.log) || (step.log == "") != (logged == "") {
 			t.Errorf("%+v: logged %q", step, logged)
 		}
-		if got := testutil.ToFloat64(l.selfCheck.findings.WithLabelValues("fault")); got != step.faults {
+		got := float64(unknown)
+		if testutil.CollectAndCount(l.selfCheck.findings) > 0 {
+			got = testutil.ToFloat64(l.selfCheck.findings.WithLabelValues("fault"))
+		}
+		if got != step.faults {
 			t.Errorf("%+v: %v faults counted", step, got)
+		}
+		failed := map[bool]float64{true: 1}[step.err != nil]
+		if got := testutil.ToFloat64(l.failed.WithLabelValues()); got != failed {
+			t.Errorf("%+v: %v domains count as failed", step, got)
 		}
 	}
 	if diff := cmp.Diff("self-check@example.org", l.asked[0]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A domain that cannot be looked at counts as it did, beside others; one that is no longer
+// looked at counts no more.
+func TestSelfCheckCounts(t *testing.T) {
+	t.Parallel()
+	fault := doctor.Finding{Kind: doctor.KindNotReached, Weight: doctor.Fault}
+	l := newLooking("a.example", "b.example")
+	gone := errors.New("no time")
+	for _, step := range []struct {
+		a, b           int   // faults
+		err            error // of b
+		faults, failed float64
+	}{
+		{1, 2, nil, 3, 0},
+		{1, 0, gone, 3, 1},
+		{0, 0, gone, 2, 1},
+		{0, 0, nil, 0, 0},
+		{0, 4, nil, 4, 0},
+	} {
+		l.examine = func(_ context.Context, a settings.Address) (doctor.Report, error) {
+			if a.Domain == "a.example" {
+				return doctor.Report{Findings: slices.Repeat([]doctor.Finding{fault}, step.a)}, nil
+			}
+			return doctor.Report{Findings: slices.Repeat([]doctor.Finding{fault}, step.b)}, step.err
+		}
+		l.look(t.Context())
+		faults, failed := testutil.ToFloat64(l.selfCheck.findings.WithLabelValues("fault")), testutil.ToFloat64(l.failed.WithLabelValues())
+		if faults != step.faults || failed != step.failed {
+			t.Errorf("%+v: %v faults, %v failed", step, faults, failed)
+		}
+	}
+	l.samples.Store(&[]sample{{"main", "a.example"}})
+	l.look(t.Context())
+	if got := testutil.ToFloat64(l.selfCheck.findings.WithLabelValues("fault")); got != 0 {
+		t.Errorf("%v faults of a domain that is gone", got)
 	}
 }
 

@@ -34,7 +34,10 @@ func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 		f := fetchFailure(x.Err)
 		h.Failure = &f
 		var at *outside.FetchError
-		h.Unreached = f.Kind == settings.FailureTimeout && errors.As(x.Err, &at) && at.Stage == outside.StageConnect
+		if errors.As(x.Err, &at) {
+			h.Unreached = f.Kind == settings.FailureTimeout && at.Stage == outside.StageConnect
+			h.Silent = f.Kind == settings.FailureReset && x.TLS == nil && (at.Stage == outside.StageHandshake || at.Stage == outside.StageAnswer)
+		}
 	}
 	return h
 }
@@ -66,7 +69,7 @@ func fetchFailure(err error) settings.Failure {
 func (w world) Lookup(ctx context.Context, name string, kind doctor.RecordType) doctor.Answer {
 	started := time.Now()
 	found, err := w.resolver.Lookup(ctx, name, string(kind))
-	answer := doctor.Answer{Alias: found.Alias, Authentic: found.Authentic, Took: time.Since(started)}
+	answer := doctor.Answer{Alias: found.Alias, NoSuchName: found.NoSuchName, Authentic: found.Authentic, Took: time.Since(started)}
 	for _, r := range found.Records {
 		answer.Records = append(answer.Records, doctor.Record(r))
 	}
