@@ -216,7 +216,10 @@ func notInName(r rune) bool {
 }
 
 func (l *loader) policy(s policySection, interval time.Duration) settings.Policy {
-	p := settings.Policy(s)
+	p := settings.Policy{
+		SubmissionOrder: s.SubmissionOrder, MaxAge: s.MaxAge, WithdrawAfter: s.WithdrawAfter, WithdrawAfterTime: s.WithdrawAfterTime,
+		Grace: s.Grace, Vantage: settings.VantagePolicy(s.Vantage),
+	}
 	for _, problem := range p.Check() {
 		l.bad(path{"policy", problem.Key}, "%s", problem.Text)
 	}

@@ -102,7 +102,7 @@ func TestFullFile(t *testing.T) {
 			HELO: "[IPv6:2001:db8::1]", Vantage: "office-2",
 		},
 		Policy: settings.Policy{
-			SubmissionOrder: []uint16{465, 587}, MaxAge: 2 * time.Hour, WithdrawAfter: 5, Grace: 24 * time.Hour,
+			SubmissionOrder: []uint16{465, 587}, MaxAge: 2 * time.Hour, WithdrawAfter: 5, Grace: 24 * time.Hour, Vantage: settings.VantageAny,
 		},
 		Providers: []settings.Provider{
 			{

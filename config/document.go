@@ -54,6 +54,7 @@ type policySection struct {
 	WithdrawAfter     int           `yaml:"withdraw_after" default:"3" doc:"failures in a row that let a service step back, once they have gone on for withdraw_after_time"`
 	WithdrawAfterTime time.Duration `yaml:"withdraw_after_time" default:"10m" doc:"how long the failures must have gone on"`
 	Grace             time.Duration `yaml:"grace" default:"72h" doc:"how long after its last success a service may stay published where there is nothing better"`
+	Vantage           string        `yaml:"vantage" default:"any" enum:"any,all,majority" doc:"who decides when several vantages see a service differently"`
 }
 
 type providerEntry struct {

@@ -55,9 +55,9 @@ func drawWorld(t *rapid.T) world {
 }
 
 func (w world) verify(now time.Time) settings.Result {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for s, all := range w.observations {
-		histories[s] = settings.Fold(all...)
+		histories[s] = settings.Views{settings.Fold(all...)}
 	}
 	return settings.Verify(w.provider, histories, now, w.policy)
 }

@@ -151,6 +151,7 @@ func (v Verified) Choose(r Role, cannot func(Published) string) (p Published, wh
 type Result struct {
 	Verified Verified
 	Withheld []Withheld // every candidate that is not published, in the order of candidates
+	Disagree []Disagreement
 	// NextChange is when time alone changes the result: a success gets old, a grace
 	// ends, a first answer is due. Zero: never.
 	NextChange time.Time
@@ -159,7 +160,8 @@ type Result struct {
 // candidate is a service on its way through Verify.
 type candidate struct {
 	service Service
-	history History
+	views   Views
+	history History // of the vantage that decides
 	trust   *Trust
 	since   time.Time // failing since; zero: not failing
 	basis   Basis     // "": withheld
@@ -171,10 +173,11 @@ func (c candidate) seen() bool { return !c.history.Newest.At.IsZero() }
 // Verify decides what may be published: only services that were seen to work, and have
 // not been failing for longer than Grace, or that the operator trusts; in the order of the policy, except that a
 // failing service steps back behind those of its role that have succeeded since.
-// A service without a history is one that has not been probed. The same arguments
+// A service without a history is one that has not been probed. Where several vantages
+// differ, Policy.Vantage says who decides. The same arguments
 // give the same result.
-func Verify(p Provider, histories map[Service]History, now time.Time, policy Policy) Result {
-	candidates := rank(p, histories, policy)
+func Verify(p Provider, histories map[Service]Views, now time.Time, policy Policy) Result {
+	candidates := rank(p, histories, now, policy)
 	result := Result{Verified: Verified{provider: p}}
 	var next earliest
 	for i := range candidates {
@@ -201,16 +204,21 @@ func Verify(p Provider, histories map[Service]History, now time.Time, policy Pol
 			result.Withheld = append(result.Withheld, c.withheld())
 		}
 	}
+	for _, c := range candidates {
+		if d := c.views.disagree(c.service); d != nil {
+			result.Disagree = append(result.Disagree, *d)
+		}
+	}
 	result.NextChange = next.after(now)
 	return result
 }
 
 // rank returns the candidates in order of preference: by role, then as the policy
 // ranks the ports, then as written.
-func rank(p Provider, histories map[Service]History, policy Policy) []candidate {
+func rank(p Provider, histories map[Service]Views, now time.Time, policy Policy) []candidate {
 	var all []candidate
 	for _, s := range p.Candidates() {
-		c := candidate{service: s, history: histories[s]}
+		c := candidate{service: s, views: histories[s], history: histories[s].decide(now, policy)}
 		if i := slices.IndexFunc(p.Trusted, func(t Trust) bool { return t.Service == s }); i >= 0 {
 			c.trust = &p.Trusted[i]
 		}
@@ -246,6 +254,9 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 		c.basis = BasisGrace
 	default:
 		c.basis = success.Verdict().basis()
+		if c.basis == BasisLocal && c.views.outside(now, policy) {
+			c.basis = BasisProbed
+		}
 	}
 }
 

@@ -108,9 +108,9 @@ func blind(seen []settings.Observation) error {
 
 // verify decides, from one look at a provider, what may be published now.
 func verify(p settings.Provider, seen []settings.Observation, policy settings.Policy) settings.Result {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, o := range seen {
-		histories[o.Service] = settings.Fold(o)
+		histories[o.Service] = settings.Views{settings.Fold(o)}
 	}
 	return settings.Verify(p, histories, time.Now(), policy)
 }

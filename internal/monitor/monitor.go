@@ -345,9 +345,9 @@ func (m *Monitor) hurryStandIns(p *published, failed settings.Service) {
 
 // verify asks what may be published now, and hands it on if that is new.
 func (m *Monitor) verify(p *published) {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.provider.Candidates() {
-		histories[s] = m.services[s].history
+		histories[s] = settings.Views{m.services[s].history}
 	}
 	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy)
 	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld)
