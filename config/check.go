@@ -106,11 +106,13 @@ func (l *loader) listeners(d document) {
 			l.warn(path{"admin_listen"}, "%s may be open to everybody; metrics are not for the public", quote(d.AdminListen))
 		}
 	}
-	all(path{"listen"}, d.Listen)
-	if d.TLS.Mode == string(TLSFiles) {
+	if d.TLS.Mode == string(TLSFiles) { // listen is not opened then
 		all(path{"tls", "listen"}, d.TLS.Listen)
 		all(path{"tls", "http_listen"}, d.TLS.HTTPListen)
-	} else if len(d.Listen) == 0 && !l.broken["listen"] {
+		return
+	}
+	all(path{"listen"}, d.Listen)
+	if len(d.Listen) == 0 && !l.broken["listen"] {
 		l.bad(path{"listen"}, "empty; with tls.mode off it is all that is listened on: want an address such as 127.0.0.1:8080")
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -23,6 +24,12 @@ func (s *Server) toHTTPS(r *http.Request, door Door, f Format) (res result, stop
 		}
 		return result{}, false
 	}
+	canonical := s.options.CanonicalHost
+	if ours && r.Method == http.MethodPost {
+		// Not to a host of another domain: Thunderbird 153 would ask its user about that one,
+		// even when autoconfig has answered.
+		canonical = ""
+	}
 	domain := ""
 	if !ours && (host == "" || host != s.options.CanonicalHost) {
 		_, found, res := s.find(r.Context(), readings(host)...)
@@ -31,9 +38,7 @@ func (s *Server) toHTTPS(r *http.Request, door Door, f Format) (res result, stop
 		}
 		domain, host = found, "autodiscover."+found
 	}
-	if s.options.CanonicalHost != "" {
-		host = s.options.CanonicalHost
-	}
+	host = cmp.Or(canonical, host)
 	return result{outcome: moved, domain: domain, detail: "https://" + host + autodiscoverPath}, true
 }
 

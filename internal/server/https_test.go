@@ -26,10 +26,12 @@ func TestPlainHTTP(t *testing.T) {
 		{"autoconfig without a certificate", "canonical.example.net", "GET", "http://example.org" + main, 200, ""},
 		{"autoconfig of a stranger", "", "GET", "http://evil.example" + main, 404, ""},
 		{"Autodiscover, canonical", "canonical.example.net", "GET", "http://autodiscover.example.org" + discover, 302, "https://canonical.example.net" + discover},
-		{"Autodiscover, posted", "canonical.example.net", "POST", "http://autodiscover.hosted.example/Autodiscover/Autodiscover.XML", 302, "https://canonical.example.net" + discover},
+		{"Autodiscover, posted", "canonical.example.net", "POST", "http://autodiscover.hosted.example/Autodiscover/Autodiscover.XML", 307, "https://canonical.example.net" + discover},
 		{"Autodiscover, no canonical host", "", "GET", "http://autodiscover.example.org" + discover, 302, "https://autodiscover.example.org" + discover},
 		{"Autodiscover, the domain itself", "", "GET", "http://example.org:80" + discover + "?emailaddress=x@evil.example", 302, "https://autodiscover.example.org" + discover},
 		{"Autodiscover, a certificate for the host", "", "GET", "http://autodiscover.customers.example" + discover, 302, "https://autodiscover.customers.example" + discover},
+		{"Autodiscover, a certificate for the host, and canonical", "canonical.example.net", "GET", "http://autodiscover.customers.example" + discover, 302, "https://canonical.example.net" + discover},
+		{"Autodiscover, a certificate for the host, and canonical, posted", "canonical.example.net", "POST", "http://autodiscover.customers.example" + discover, 307, "https://autodiscover.customers.example" + discover},
 		{"Autodiscover, the canonical host itself", "elsewhere.example.net", "GET", "http://elsewhere.example.net" + discover, 302, "https://elsewhere.example.net" + discover},
 		{"Autodiscover of a stranger", "", "GET", "http://autodiscover.evil.example" + discover, 404, ""},
 		{"Autodiscover of a stranger, canonical", "canonical.example.net", "POST", "http://autodiscover.evil.example" + discover, 404, ""},
@@ -48,7 +50,7 @@ func TestPlainHTTP(t *testing.T) {
 			if got := w.Header().Get("Location"); w.Code != c.status || got != c.location {
 				t.Errorf("got %d %q, want %d %q", w.Code, got, c.status, c.location)
 			}
-			if w.Code == 302 && w.Header().Get("Cache-Control") != "no-store" {
+			if c.location != "" && w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("a redirect may be kept: %v", w.Header())
 			}
 		})

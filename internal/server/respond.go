@@ -58,6 +58,11 @@ func (s *Server) sayNo(w http.ResponseWriter, r *http.Request, f Format, res res
 	}
 	if res.outcome == moved {
 		h.Set("Location", res.detail)
+		if r.Method == http.MethodPost {
+			// RFC 9110 section 15.4.8: method and body stay. After a 302 Thunderbird 153 asks by GET, without the
+			// address, and would be told the settings of the canonical host's own domain.
+			answer.status = http.StatusTemporaryRedirect
+		}
 	}
 	if f == Autodiscover && r.Method == http.MethodPost && answer.code != 0 {
 		send(w, r, answer.status, xmlType, autodiscover.AppendError(nil, answer.code))
