@@ -65,7 +65,7 @@ type Options struct {
 	Timeouts Timeouts
 	// Connections is how many may be open at once. Default: 250; most of them wait. To one
 	// address and port there is always one at a time, except for the look at a silent
-	// port that Timeouts.Silence describes.
+	// port that Timeouts.Silence describes. Open does not count.
 	Connections int
 	// Now is the clock for certificates and observations. Default: time.Now.
 	Now func() time.Time
@@ -111,7 +111,8 @@ func (t Timeouts) orDefaults() Timeouts {
 		{&t.Silence, &d.Silence},
 		{&t.Handshake, &d.Handshake},
 		{&t.Dialogue, &d.Dialogue},
-		{&t.Goodbye, &d.Goodbye}, {&t.Others, &d.Others},
+		{&t.Goodbye, &d.Goodbye},
+		{&t.Others, &d.Others},
 	} {
 		if *pair.set <= 0 {
 			*pair.set = *pair.standard
