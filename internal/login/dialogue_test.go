@@ -103,7 +103,7 @@ func script(t testing.TB, a login.Account, password string, lines ...string) fun
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	smtp := []string{"S: 220 mail.example.test ESMTP", "C: EHLO client.example.test", "S: 250-mail.example.test", "S: 250 AUTH PLAIN LOGIN", "C: AUTH PLAIN PLAIN64"}
-	imap := []string{"S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready", "C: T1 AUTHENTICATE PLAIN PLAIN64"}
+	imap := []string{"S: * OK ready", "C: a1 CAPABILITY", "S: * CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN", "S: a1 OK", "C: a2 AUTHENTICATE PLAIN", "S: + ", "C: PLAIN64"}
 	pop := []string{"S: +OK ready", "C: CAPA", "S: +OK", "S: USER", "S: SASL PLAIN", "S: .", "C: AUTH PLAIN", "S: + ", "C: PLAIN64"}
 	user := []string{"S: +OK ready", "C: CAPA", "S: -ERR what?", "C: USER USERNAME"}
 	filter := []string{`S: "IMPLEMENTATION" "x"`, `S: "SASL" "PLAIN LOGIN"`, "S: OK", `C: AUTHENTICATE "PLAIN" "PLAIN64"`}
@@ -132,24 +132,28 @@ func TestDialogues(t *testing.T) {
 		"SMTP greets with 554":      {"submissions", []string{"S: 554 no service"}, "? ? protocol: EHLO: answered 554"},
 		"SMTP is something else":    {"submissions", []string{"S: HTTP/1.1 408"}, "? ? protocol: EHLO: the answer is none of the protocol"},
 
-		"IMAP accepts":             {"imaps", with(imap, "S: T1 OK [CAPABILITY IMAP4rev1] in", "C: T2 LOGOUT", "S: * BYE", "S: T2 OK"), "+ ?"},
-		"IMAP after STARTTLS":      {"imap", []string{"C: T1 CAPABILITY", "S: * CAPABILITY IMAP4rev1 AUTH=PLAIN", "S: T1 OK", "C: T2 AUTHENTICATE PLAIN", "S: + ", "C: PLAIN64", "S: T2 OK [CAPABILITY IMAP4rev1] in", "C: T3 LOGOUT"}, "+ ?"},
-		"IMAP with AUTH=LOGIN":     {"imaps", []string{"S: * OK [CAPABILITY IMAP4rev1 AUTH=LOGIN] ready", "C: T1 AUTHENTICATE LOGIN", "S: + VXNlcm5hbWU6", "C: USER64", "S: + UGFzc3dvcmQ6", "C: PASS64", "S: T1 OK [CAPABILITY IMAP4rev1] in"}, "+ ?"},
-		"IMAP with LOGIN":          {"imaps", []string{"S: * OK [CAPABILITY IMAP4rev1] ready", `C: T1 LOGIN "USERNAME" {22}`, "S: + go on", "C: PASSWORD", "S: T1 OK [CAPABILITY IMAP4rev1] in"}, "+ ?"},
-		"IMAP, LOGINDISABLED":      {"imaps", []string{"S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2] ready"}, "? ? no_auth: no mechanism that this check knows is offered: it knows PLAIN, LOGIN and the protocol's own"},
-		"IMAP, Microsoft 365":      {"imaps", with(imap, "S: T1 NO AUTHENTICATE failed."), "- x login_rejected: the whole address: answered NO"},
-		"IMAP, Gmail":              {"imaps", with(imap, "S: T1 NO [ALERT] Application-specific password required: https://support.google.com (Failure)"), "- ? login_refused: the whole address: answered NO [ALERT], an application-specific password is wanted"},
-		"IMAP for now":             {"imaps", with(imap, "S: T1 NO [UNAVAILABLE] Temporary authentication failure."), "? ? temporary: answered NO [UNAVAILABLE]"},
-		"IMAP, a code of its own":  {"imaps", with(imap, "S: T1 NO [PLAIN64] PASSWORD"), "- x login_rejected: the whole address: answered NO"},
-		"IMAP, BAD":                {"imaps", with(imap, "S: T1 BAD PASSWORD"), "? ? protocol: login: refused, and not for the user name or password"},
+		"IMAP accepts":             {"imaps", with(imap, "S: a2 OK [CAPABILITY IMAP4rev1] in", "C: z LOGOUT", "S: * BYE", "S: z OK"), "+ ?"},
+		"IMAP after STARTTLS":      {"imap", with(imap[1:], "S: * CAPABILITY IMAP4rev1", "S: a2 ok in", "C: z LOGOUT"), "+ ?"},
+		"IMAP with AUTH=LOGIN":     {"imaps", with(imap[:2], "S: * CAPABILITY IMAP4rev1 auth=login", "S: a1 OK", "C: a2 AUTHENTICATE LOGIN", "S: + VXNlcm5hbWU6", "C: USER64", "S: + UGFzc3dvcmQ6", "C: PASS64", "S: a2 OK in"), "+ ?"},
+		"IMAP with LOGIN":          {"imaps", with(imap[:2], "S: * CAPABILITY IMAP4rev1", "S: a1 OK", "C: a2 LOGIN {17}", "S: + go on", "C: USERNAME {22}", "S: +", "C: PASSWORD", "S: a2 OK in"), "+ ?"},
+		"IMAP, much unasked":       {"imaps", with(imap[:2], "S: * OK [ALERT] be careful", "S: * CAPABILITY IMAP4rev1 AUTH=PLAIN", `RAW "* X {3}\r\na1 OK\r\n"`, "S: a1 OK", "C: a2 AUTHENTICATE PLAIN", "S: + ", "C: PLAIN64", "S: * BAD x", "S: a2 OK in"), "+ ?"},
+		"IMAP, LOGINDISABLED":      {"imaps", with(imap[:2], "S: * CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2", "S: a1 OK"), "? ? no_auth: no mechanism that this check knows is offered: it knows PLAIN, LOGIN and the protocol's own"},
+		"IMAP, Microsoft 365":      {"imaps", with(imap, "S: a2 NO AUTHENTICATE failed."), "- x login_rejected: the whole address: answered NO"},
+		"IMAP, Gmail":              {"imaps", with(imap, "S: a2 NO [ALERT] Application-specific password required: https://support.google.com (Failure)"), "- ? login_refused: the whole address: answered NO [ALERT], an application-specific password is wanted"},
+		"IMAP for now":             {"imaps", with(imap, "S: a2 NO [UNAVAILABLE] Temporary authentication failure."), "? ? temporary: login: answered NO [UNAVAILABLE]"},
+		"IMAP wants TLS in TLS":    {"imaps", with(imap, "S: a2 NO [PRIVACYREQUIRED] x"), "? ? protocol: login: answered NO [PRIVACYREQUIRED] inside TLS"},
+		"IMAP, a code of its own":  {"imaps", with(imap, "S: a2 NO [PLAIN64] PASSWORD"), "- x login_rejected: the whole address: answered NO"},
+		"IMAP, BAD":                {"imaps", with(imap, "S: a2 BAD PASSWORD"), "? ? protocol: login: refused, and not for the user name or password"},
 		"IMAP, PREAUTH":            {"imaps", []string{"S: * PREAUTH [CAPABILITY IMAP4rev1 AUTH=PLAIN] welcome"}, "? ? protocol: greeting: the server takes us for somebody who has logged in"},
-		"IMAP, BYE":                {"imaps", []string{"S: * BYE PASSWORD"}, "? ? protocol: greeting: refused, and not for the user name or password"},
+		"IMAP, BYE":                {"imaps", []string{"S: * BYE PASSWORD"}, "? ? protocol: greeting: the server does not let us in"},
 		"IMAP drops after AUTH":    {"imaps", with(imap, "DROP"), "? ? reset: login: the connection ended without an answer"},
 		"IMAP hangs after AUTH":    {"imaps", with(imap, "HANG"), "? ? timeout: login: no answer in time"},
 		"IMAP hangs before":        {"imaps", []string{"HANG"}, "? ? timeout: greeting: no answer in time"},
-		"IMAP asks on":             {"imaps", with(imap, "S: + ", "C: T2 LOGOUT"), "? ? protocol: login: the answer is none of the protocol"},
-		"IMAP drops in LOGIN":      {"imaps", []string{"S: * OK [CAPABILITY IMAP4rev1] ready", `C: T1 LOGIN "USERNAME" {22}`, "DROP"}, "? ? reset: login: the connection ended without an answer"},
-		"IMAP answers another tag": {"imaps", with(imap, "S: T9 OK in"), "? ? protocol: login: the answer is none of the protocol"},
+		"IMAP says BYE and goes":   {"imaps", with(imap, "S: * BYE too many", "DROP"), "? ? reset: login: the connection ended without an answer"},
+		"IMAP asks on":             {"imaps", with(imap, "S: + "), "? ? protocol: login: the answer is none of the protocol"},
+		"IMAP drops in LOGIN":      {"imaps", with(imap[:2], "S: * CAPABILITY IMAP4rev1", "S: a1 OK", "C: a2 LOGIN {17}", "DROP"), "? ? reset: login: the connection ended without an answer"},
+		"IMAP answers another tag": {"imaps", with(imap, "S: a9 OK in"), "? ? protocol: login: the answer is none of the protocol"},
+		"IMAP that never ends":     {"imaps", with(imap[:2], "S: * CAPABILITY (IMAP4rev1", "HANG"), "? ? timeout: CAPABILITY: no answer in time"},
 
 		"POP3 accepts":           {"pop3s", with(pop, "S: +OK in", "C: QUIT", "S: +OK"), "+ ?"},
 		"POP3 after STLS":        {"pop3", with(pop[1:], "S: +OK in", "C: QUIT"), "+ ?"},

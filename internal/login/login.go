@@ -4,8 +4,8 @@
 // taken at all. Nothing else proves either.
 //
 //   - [Check] logs in to one service as a mail client would: submission by AUTH (RFC
-//     4954) on go-smtp, IMAP (RFC 9051) on go-imap, POP3 (RFC 1939, RFC 5034) and
-//     ManageSieve (RFC 5804) by a few lines of its own.
+//     4954) on go-smtp; IMAP (RFC 9051), POP3 (RFC 1939, RFC 5034) and ManageSieve (RFC
+//     5804) by a few lines of its own.
 //   - [Checker] does that for the declared accounts, at a pace that neither locks an
 //     account out nor gets us banned.
 //

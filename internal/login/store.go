@@ -17,8 +17,8 @@ type Store interface {
 	// Logins returns the newest login of each service with the account.
 	Logins(ctx context.Context, account string) ([]settings.Login, error)
 	// ClaimLogin tells whether this process may log in to the service now: nobody has
-	// claimed it at or after since. It is one step, whoever else asks at the same time,
-	// and is recorded as a claim made now.
+	// claimed it after since. It is one step, whoever else asks at the same time, and is
+	// recorded as a claim made now.
 	ClaimLogin(ctx context.Context, account string, s settings.Service, now, since time.Time) (bool, error)
 	// SaveLogin replaces what is known of the login's service.
 	SaveLogin(ctx context.Context, account string, l settings.Login) error
@@ -57,7 +57,7 @@ func (m *Memory) ClaimLogin(_ context.Context, account string, s settings.Servic
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := target{account, s}
-	if claimed, known := m.claims[t]; known && !claimed.Before(since) {
+	if claimed, known := m.claims[t]; known && claimed.After(since) {
 		return false, nil
 	}
 	if m.claims == nil {

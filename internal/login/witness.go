@@ -20,8 +20,8 @@ const (
 	maxReply = 8 << 10          // octets of a line
 )
 
-// witness is a connection that remembers why it ended: go-imap hides the reason in a
-// text, and a text of a library may hold words of the server.
+// witness is a connection that remembers why it ended: the text of a library's error may
+// hold words of the server, and is not looked at.
 type witness struct {
 	net.Conn
 	mu    sync.Mutex
