@@ -17,7 +17,7 @@ type document struct {
 	Listen         []string        `yaml:"listen" most:"100" default:"127.0.0.1:8080" flag:"listen" doc:"with tls.mode off: where everything is served over plain HTTP, behind a proxy that does TLS"`
 	TrustedProxies []string        `yaml:"trusted_proxies" doc:"networks, or single addresses, of proxies whose X-Forwarded-Proto is believed"`
 	AdminListen    string          `yaml:"admin_listen" default:"127.0.0.1:9090" flag:"admin-listen" doc:"where metrics and health are served; never public; empty: nowhere"`
-	State          string          `yaml:"state" flag:"state" doc:"a database for what was seen; later: this version keeps it in memory, and the key must be empty"`
+	State          string          `yaml:"state" flag:"state" doc:"where is kept what was seen: sqlite:///PATH, postgres://USER@HOST/DATABASE, or memory: (until the process ends); empty: a file in the default place, see docs/state.md"`
 	CanonicalHost  string          `yaml:"canonical_host" doc:"host to which plain-HTTP Autodiscover is redirected and _autodiscover points, so that one certificate serves all domains; empty: none"`
 	Resolver       string          `yaml:"resolver" flag:"resolver" doc:"DNS server that is asked, HOST:PORT; empty: the system's servers"`
 	TLS            tlsSection      `yaml:"tls" doc:"who does TLS"`
