@@ -34,13 +34,16 @@ var rooms = map[string][]string{
 	"internal/monitor":         {"settings", "internal/queue"},
 	"internal/store":           {"settings", "internal/monitor", "internal/queue"},
 	"internal/store/storetest": {"settings", "settings/settingstest", "internal/monitor"},
-	"internal/server":          {"settings", "autoconfig", "autodiscover"},
+	"internal/server":          {"settings", "autoconfig", "autodiscover", "internal/overview", "internal/web"},
+	"internal/overview":        {"settings"},
+	"internal/web":             {"settings", "internal/overview"},
 	"internal/lab":             {"settings"},
 	"cmd/mailconfd": {
 		"settings", "autoconfig", "autodiscover", "srvrecords", "probe", "config", "internal/outside", "internal/directory",
-		"internal/store", "internal/monitor", "internal/server", "internal/lab",
+		"internal/store", "internal/monitor", "internal/server", "internal/lab", "internal/overview",
 	},
-	"test/real": {},
+	"internal/overview/overviewtest": {"settings", "settings/settingstest", "internal/overview"},
+	"test/real":                      {},
 }
 
 // homes lists the packages that may import a library or a part of the standard
@@ -71,7 +74,7 @@ var homes = map[string][]string{
 	"pgregory.net/rapid":                    {},
 	"go.uber.org/goleak":                    {},
 	"github.com/rogpeppe/go-internal":       {},
-	"github.com/santhosh-tekuri/jsonschema": {},
+	"github.com/santhosh-tekuri/jsonschema": {"internal/overview/overviewtest"},
 }
 
 // TestImports reads the sources itself. A test that asked the go command would be
