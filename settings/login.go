@@ -19,6 +19,7 @@ const (
 // (internal/login). Where there is none, nothing is known and nothing follows.
 type Login struct {
 	Service   Service      `json:"service"`
+	Account   string       `json:"account"`             // the address of the mailbox
 	Address   LoginOutcome `json:"address,omitempty"`   // of the whole address as user name
 	LocalPart LoginOutcome `json:"localpart,omitempty"` // of what stands before the @
 	At        time.Time    `json:"at,omitzero"`         // when these were seen; zero: no answer ever came

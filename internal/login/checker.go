@@ -15,7 +15,8 @@ const (
 	atOnce    = 4               // logins at once in all; an account has one at a time
 	later     = time.Minute     // after something of our own that did not work
 	elsewhere = 5 * time.Minute // after another process has claimed a login
-	saveTime  = 10 * time.Second
+	beat      = time.Second     // between two looks at what other processes have saved
+	storeTime = 10 * time.Second
 )
 
 // Declared is a provider whose operator has given an account to log in with.
@@ -27,8 +28,8 @@ type Declared struct {
 // Report is what a Checker tells.
 type Report struct {
 	Provider string
-	// Login is what a login came to, beside what was known before; its Service is the
-	// zero one where another process has made it.
+	// Login is what this process's login came to, beside what was known before; its Service
+	// is the zero one where another process has made it.
 	Login settings.Login
 	// Halted tells that services have rejected the account wholly and none has taken it:
 	// it is left alone until it changes.
@@ -53,6 +54,8 @@ type Checker struct {
 	wake    chan struct{}
 
 	mu       sync.Mutex
+	loaded   bool                          // what the store has is known
+	newest   int64                         // the generation up to which it is
 	declared map[string]Declared           // by provider
 	verified map[string][]settings.Service // by provider
 	known    map[string][]settings.Login   // by account
@@ -68,28 +71,19 @@ func NewChecker(o Options) *Checker {
 	}
 }
 
-// Declare replaces who is declared, and reads from the store what is known of their
-// accounts. With the store's error, which has been told too, they are declared all the
-// same: nothing is known of an account until its next login is due.
+// Declare replaces who is declared. The first time that there is somebody it reads what
+// the store has. With the store's error they are declared all the same, and nobody logs
+// in before it could be read.
 func (c *Checker) Declare(ctx context.Context, all ...Declared) error {
-	known := map[string][]settings.Login{}
 	var failed error
-	for _, d := range all {
-		logins, err := c.options.Store.Logins(ctx, d.account())
-		if err != nil {
-			failed = err
-			continue
-		}
-		known[d.account()] = logins
+	if len(all) > 0 && !c.ready() {
+		_, failed = c.listen(ctx)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.declared = map[string]Declared{}
 	for _, d := range all {
 		c.declared[d.Provider.Name] = d
-	}
-	for account, logins := range known {
-		c.known[account] = newest(c.known[account], logins)
 	}
 	for name := range c.verified {
 		if _, still := c.declared[name]; !still {
@@ -125,6 +119,57 @@ func (c *Checker) Logins(provider string) []settings.Login {
 	return slices.Clone(c.known[d.account()])
 }
 
+func (c *Checker) ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loaded
+}
+
+// listen takes in what was saved by whomever, and returns the accounts of which something
+// new is known.
+func (c *Checker) listen(ctx context.Context) (news []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	c.mu.Lock()
+	since := c.newest
+	c.mu.Unlock()
+	logins, generation, err := c.options.Store.LoginsSince(ctx, since)
+	if err == nil && generation < since { // another store: all of it is new
+		logins, generation, err = c.options.Store.LoginsSince(ctx, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.loaded {
+		c.poke() // logins may be due
+	}
+	c.loaded, c.newest = true, generation
+	by := map[string][]settings.Login{}
+	for _, l := range logins {
+		by[l.Account] = append(by[l.Account], l)
+	}
+	for account, logins := range by {
+		if c.learn(account, logins) {
+			news = append(news, account)
+		}
+	}
+	slices.Sort(news)
+	return news, nil
+}
+
+// learn takes in logins of an account, and tells whether they are news. It wants the lock
+// to be held.
+func (c *Checker) learn(account string, logins []settings.Login) bool {
+	known := newest(c.known[account], logins)
+	same := slices.EqualFunc(known, c.known[account], func(a, b settings.Login) bool {
+		return a.Service == b.Service && a.Tried.Equal(b.Tried) && a.Address == b.Address && a.LocalPart == b.LocalPart
+	})
+	c.known[account] = known
+	return !same
+}
+
 func (c *Checker) poke() {
 	select {
 	case c.wake <- struct{}{}:
@@ -136,40 +181,80 @@ func (c *Checker) poke() {
 func (c *Checker) Run(ctx context.Context) {
 	ended := make(chan made)
 	running := 0
-	for {
+	heard := make(chan made)
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		c.hear(ctx, heard)
+	}()
+	for ctx.Err() == nil {
 		var timer <-chan time.Time
-		if running < atOnce && ctx.Err() == nil {
-			now := time.Now()
-			d, s, at, ok := c.next()
-			switch {
-			case ok && !at.After(now):
-				c.begin(d)
-				running++
-				go func() { ended <- c.attempt(ctx, d, s) }()
-				continue
-			case ok:
-				timer = time.After(at.Sub(now))
-			}
+		now := time.Now()
+		d, s, at, ok := c.next(now)
+		switch {
+		case ok && running < atOnce && !at.After(now):
+			c.begin(d)
+			running++
+			go func() { ended <- c.attempt(ctx, d, s) }()
+			continue
+		case ok && running < atOnce:
+			timer = time.After(at.Sub(now))
 		}
 		select {
 		case <-ctx.Done():
-			for range running {
-				c.take(<-ended)
-			}
-			return
 		case m := <-ended:
 			running--
 			c.take(m)
+		case m := <-heard:
+			c.tell(m)
 		case <-c.wake:
 		case <-timer:
 		}
 	}
+	for range running {
+		c.take(<-ended)
+	}
+	<-listening
+}
+
+// hear listens to what other processes save, as long as there is somebody to whom it may
+// matter.
+func (c *Checker) hear(ctx context.Context, heard chan<- made) {
+	again := time.NewTicker(beat)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		if !c.needed() {
+			continue
+		}
+		news, _ := c.listen(ctx) // the monitor tells that a store does not work, and claims will
+		for _, account := range news {
+			select {
+			case heard <- made{target: target{account: account}}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (c *Checker) needed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.declared) > 0
 }
 
 // next returns the login that is due first.
-func (c *Checker) next() (first Declared, service settings.Service, at time.Time, ok bool) {
+func (c *Checker) next(now time.Time) (first Declared, service settings.Service, at time.Time, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.loaded {
+		return first, service, at, false
+	}
 	rejections := c.rejections()
 	for _, name := range slices.Sorted(maps.Keys(c.verified)) {
 		d := c.declared[name]
@@ -177,7 +262,7 @@ func (c *Checker) next() (first Declared, service settings.Service, at time.Time
 			continue
 		}
 		for _, s := range order(c.verified[name]) {
-			due, may := d.due(s, c.known[d.account()], rejections[s.Host])
+			due, may := d.due(s, c.known[d.account()], rejections[s.Host], now)
 			if wait := c.wait[target{d.account(), s}]; wait.After(due) {
 				due = wait
 			}
@@ -212,54 +297,54 @@ func (c *Checker) begin(d Declared) {
 // made is what an attempt came to.
 type made struct {
 	target
-	known []settings.Login // of the account, as the store has it
-	login *settings.Login  // the one that was made
-	wait  time.Time        // not before this again
+	login *settings.Login // the one that was made
+	wait  time.Time       // not before this again
 	err   error
 }
 
-// attempt logs in, if the store has nothing against it.
+// attempt logs in, if nobody else has done it meanwhile.
 func (c *Checker) attempt(ctx context.Context, d Declared, s settings.Service) made {
 	m := made{target: target{d.account(), s}}
 	now := time.Now()
-	if m.known, m.err = c.options.Store.Logins(ctx, m.account); m.err != nil {
-		m.wait = now.Add(later)
-		return m
-	}
-	if at, ok := d.due(s, m.known, time.Time{}); !ok || at.After(now) {
-		return m // another process was faster
-	}
 	if d.Account.rewritten() {
 		m.wait, m.err = now.Add(later), errRewritten{d.Account}
 		return m
 	}
-	since := now.Add(-every)
-	if d.Account.changed.After(since) {
-		since = d.Account.changed
-	}
-	mine, err := c.options.Store.ClaimLogin(ctx, m.account, s, now, since)
-	switch {
-	case err != nil:
-		m.wait, m.err = now.Add(later), err
-		return m
-	case !mine:
-		m.wait = now.Add(elsewhere)
+	if mine, err := c.claim(ctx, d, s, now); err != nil || !mine {
+		m.wait, m.err = now.Add(elsewhere), err
+		if err != nil {
+			m.wait = now.Add(later)
+		}
 		return m
 	}
 	l := c.check(ctx, s, d)
 	if ctx.Err() != nil && l.At.IsZero() {
 		return m // our own end, which says nothing of the service
 	}
-	for _, k := range m.known {
+	c.mu.Lock()
+	for _, k := range c.known[m.account] {
 		if k.Service == s {
 			l = k.Then(l)
 		}
 	}
-	m.login, m.known = &l, newest(m.known, []settings.Login{l})
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	c.mu.Unlock()
+	m.login = &l
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	m.err = c.options.Store.SaveLogin(saving, m.account, l)
+	m.err = c.options.Store.SaveLogin(saving, l)
 	return m
+}
+
+// claim asks the store whether this process may log in: nobody has within the hour, or
+// since the account changed.
+func (c *Checker) claim(ctx context.Context, d Declared, s settings.Service, now time.Time) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	since := now.Add(-every)
+	if d.Account.changed.After(since) {
+		since = d.Account.changed
+	}
+	return c.options.Store.ClaimLogin(ctx, d.account(), s, now, since)
 }
 
 // check is Check, for which a panic of a library is no answer. What it says is not shown.
@@ -281,7 +366,7 @@ func (e errRewritten) Error() string {
 	return e.account.file + " has changed since it was read: reload the configuration to use it"
 }
 
-// take takes in what an attempt came to, and tells it to those whom it concerns.
+// take takes in what an attempt came to.
 func (c *Checker) take(m made) {
 	c.mu.Lock()
 	delete(c.busy, m.account)
@@ -289,13 +374,22 @@ func (c *Checker) take(m made) {
 	if m.wait.IsZero() {
 		delete(c.wait, m.target)
 	}
-	known := newest(c.known[m.account], m.known)
-	changed := m.login != nil || !slices.EqualFunc(known, c.known[m.account], sameLogin)
-	c.known[m.account] = known
+	if m.login != nil {
+		c.learn(m.account, []settings.Login{*m.login})
+	}
+	c.mu.Unlock()
+	if m.login != nil || m.err != nil {
+		c.tell(m)
+	}
+}
+
+// tell tells it to all whom it concerns.
+func (c *Checker) tell(m made) {
 	var reports []Report
+	c.mu.Lock()
 	for _, name := range slices.Sorted(maps.Keys(c.declared)) {
 		d := c.declared[name]
-		if d.account() != m.account || !changed && m.err == nil {
+		if d.account() != m.account {
 			continue
 		}
 		r := Report{Provider: name, Halted: d.halted(c.known[m.account]), Err: m.err}
@@ -308,8 +402,4 @@ func (c *Checker) take(m made) {
 	for _, r := range reports {
 		c.options.Told(r)
 	}
-}
-
-func sameLogin(a, b settings.Login) bool {
-	return a.Service == b.Service && a.Tried.Equal(b.Tried) && a.Address == b.Address && a.LocalPart == b.LocalPart
 }

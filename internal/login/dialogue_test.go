@@ -24,7 +24,6 @@ import (
 type theatre struct {
 	t       testing.TB
 	play    func(conn net.Conn)
-	patient time.Duration // clamps deadlines as a prober does; 0: a minute
 	servers sync.WaitGroup
 	opened  int
 }

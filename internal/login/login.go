@@ -45,7 +45,7 @@ const checkTime = 3 * time.Minute
 func Check(ctx context.Context, o Opener, s settings.Service, a Account, declared settings.Username) settings.Login {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	l := settings.Login{Service: s, Tried: time.Now()}
+	l := settings.Login{Service: s, Account: a.address.String(), Tried: time.Now()}
 	first := try(ctx, o, s, a, declared)
 	note(&l, declared, first)
 	if first.refused || first.outcome == settings.LoginUntried || first.outcome == settings.LoginAccepted && declared == settings.UsernameAddress {

@@ -21,11 +21,12 @@ const (
 
 // due returns when the account may log in to the service next, or false: not before the
 // account changes. known is what logins of this account came to, rejection the newest
-// one of any account at the host.
+// one of any account at the host. A moment that lies further ahead than any pause is
+// long was written while a clock was wrong, and does not count.
 //
 // After a rejection a service is never tried again with the same account, whichever form
 // of the user name it was: a lock-out or a ban would be next.
-func (d Declared) due(s settings.Service, known []settings.Login, rejection time.Time) (at time.Time, ok bool) {
+func (d Declared) due(s settings.Service, known []settings.Login, rejection, now time.Time) (at time.Time, ok bool) {
 	changed := d.Account.changed
 	if d.halted(known) {
 		return time.Time{}, false
@@ -38,11 +39,11 @@ func (d Declared) due(s settings.Service, known []settings.Login, rejection time
 		case l.Service != s:
 		case l.Rejected() && !l.At.Before(changed):
 			return time.Time{}, false
-		case !l.Tried.Before(changed):
+		case !l.Tried.Before(changed) && !l.Tried.After(now.Add(every)):
 			at = l.Tried.Add(every)
 		}
 	}
-	if calm := rejection.Add(rest); !rejection.IsZero() && calm.After(at) {
+	if calm := rejection.Add(rest); calm.After(at) && !rejection.After(now.Add(rest)) {
 		at = calm
 	}
 	return at, true

@@ -10,26 +10,39 @@ import (
 	"mailconfd/settings"
 )
 
-// Store keeps what logins came to, by the account's address, so that a restart does not
-// log in again, and so that replicas share one pace. It never sees a password. Each error
-// means that no login is made.
+// Store keeps what logins came to, by service and account, so that a restart does not log
+// in again, and so that any number of processes share one pace. It never sees a password.
+// An error of ClaimLogin means that no login is made.
+//
+// As in monitor.Store, the time is an argument and is kept to the millisecond, and what
+// was returned without an error is kept.
 type Store interface {
-	// Logins returns the newest login of each service with the account.
-	Logins(ctx context.Context, account string) ([]settings.Login, error)
+	// LoginsSince returns the newest login of each service and account that was saved after
+	// a generation, and the generation up to which nothing is missing. After generation 0
+	// these are all. A generation that is smaller than one returned before belongs to
+	// another store, such as a backup.
+	LoginsSince(ctx context.Context, generation int64) ([]settings.Login, int64, error)
 	// ClaimLogin tells whether this process may log in to the service now: nobody has
 	// claimed it after since. It is one step, whoever else asks at the same time, and is
-	// recorded as a claim made now.
+	// recorded as a claim made now. A claim that lies more than an hour ahead was made
+	// while a clock was wrong, and does not count.
 	ClaimLogin(ctx context.Context, account string, s settings.Service, now, since time.Time) (bool, error)
-	// SaveLogin replaces what is known of the login's service.
-	SaveLogin(ctx context.Context, account string, l settings.Login) error
+	// SaveLogin replaces what is known of the login's service and account.
+	SaveLogin(ctx context.Context, l settings.Login) error
 }
 
 // Memory is a Store for one process. The zero Memory is empty and ready; it is safe for
 // concurrent use and never fails.
 type Memory struct {
-	mu     sync.Mutex
-	logins map[target]settings.Login
-	claims map[target]time.Time
+	mu         sync.Mutex
+	generation int64
+	logins     map[target]saved
+	claims     map[target]time.Time
+}
+
+type saved struct {
+	login      settings.Login
+	generation int64
 }
 
 // target is a service as one account sees it.
@@ -38,26 +51,25 @@ type target struct {
 	service settings.Service
 }
 
-// Logins returns what was saved, by service.
-func (m *Memory) Logins(_ context.Context, account string) ([]settings.Login, error) {
+// LoginsSince is Store's.
+func (m *Memory) LoginsSince(_ context.Context, generation int64) ([]settings.Login, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []settings.Login
-	for t, l := range m.logins {
-		if t.account == account {
-			all = append(all, l)
+	for _, s := range m.logins {
+		if s.generation > generation {
+			all = append(all, s.login)
 		}
 	}
-	slices.SortFunc(all, func(a, b settings.Login) int { return a.Service.Compare(b.Service) })
-	return all, nil
+	return all, m.generation, nil
 }
 
-// ClaimLogin claims a login.
+// ClaimLogin is Store's.
 func (m *Memory) ClaimLogin(_ context.Context, account string, s settings.Service, now, since time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := target{account, s}
-	if claimed, known := m.claims[t]; known && claimed.After(since) {
+	if claimed, known := m.claims[t]; known && claimed.After(since) && !claimed.After(now.Add(time.Hour)) {
 		return false, nil
 	}
 	if m.claims == nil {
@@ -67,14 +79,15 @@ func (m *Memory) ClaimLogin(_ context.Context, account string, s settings.Servic
 	return true, nil
 }
 
-// SaveLogin saves a login.
-func (m *Memory) SaveLogin(_ context.Context, account string, l settings.Login) error {
+// SaveLogin is Store's.
+func (m *Memory) SaveLogin(_ context.Context, l settings.Login) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.logins == nil {
-		m.logins = map[target]settings.Login{}
+		m.logins = map[target]saved{}
 	}
-	m.logins[target{account, l.Service}] = l
+	m.generation++
+	m.logins[target{l.Account, l.Service}] = saved{l, m.generation}
 	return nil
 }
 
