@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"internal/queue":           {},
 	"internal/monitor":         {"settings", "internal/queue"},
 	"internal/store":           {"settings", "internal/monitor", "internal/queue"},
-	"internal/store/storetest": {"settings", "settings/settingstest", "internal/monitor"},
+	"internal/store/storetest": {"settings", "settings/settingstest", "internal/monitor", "internal/login"},
 	"internal/server":          {"settings", "autoconfig", "autodiscover", "internal/overview", "internal/web"},
 	"internal/overview":        {"settings"},
 	"internal/web":             {"settings", "internal/overview"},
