@@ -23,6 +23,7 @@ import (
 	"mailconfd/config"
 	"mailconfd/internal/lab"
 	"mailconfd/internal/server"
+	"mailconfd/internal/store"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
 )
@@ -207,7 +208,7 @@ func (s *show) build(listen string) error {
 	if err != nil {
 		return err
 	}
-	if s.daemon, err = newDaemon(cfg, w, s.log); err != nil {
+	if s.daemon, err = newDaemon(cfg, w, &store.Memory{}, s.log); err != nil {
 		return err
 	}
 	s.daemon.changed = s.changed

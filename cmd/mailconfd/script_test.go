@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
+			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
 		},
 	})
 }
@@ -58,6 +59,7 @@ func setUpLab(env *testscript.Env) error {
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())
+	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 	for _, name := range []string{"PUBLIC", "ADMIN"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -70,6 +72,15 @@ func setUpLab(env *testscript.Env) error {
 }
 
 func internetOf(ts *testscript.TestScript) *lab.Internet { return ts.Value(labKey{}).(*lab.Internet) }
+
+// sqlite: sqlite FILE STATEMENT
+func sqlite(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+}
 
 // breakService: break SERVICE=FAULT ...
 func breakService(ts *testscript.TestScript, neg bool, args []string) {

@@ -22,7 +22,6 @@ import (
 	"mailconfd/internal/directory"
 	"mailconfd/internal/monitor"
 	"mailconfd/internal/server"
-	"mailconfd/internal/store"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
 )
@@ -37,8 +36,9 @@ func (a *app) serve() *cobra.Command {
 		Short: "probe, verify, and answer mail clients over HTTP(S)",
 		Long: `serve probes the providers' mail servers again and again, and answers Thunderbird,
 Outlook and others for the domains, from what was seen to work. It answers at
-once: 503 until the first probes have ended. SIGHUP reads the configuration
-again; a bad one leaves the good one running.`,
+once: 503 until the first probes have ended. What was seen is kept in --state, by
+default a file, so that a restart answers as before. SIGHUP reads the
+configuration again; a bad one leaves the good one running.`,
 		Example: `  mailconfd serve example.org --mail-host mail.example.org
   mailconfd serve --config /etc/mailconfd/mailconfd.yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,7 +57,12 @@ again; a bad one leaves the good one running.`,
 			if err != nil {
 				return err
 			}
-			d, err := newDaemon(cfg, world, a.log)
+			state, err := a.openState(c.Context(), cfg.State)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = state.Close() }()
+			d, err := newDaemon(cfg, world, state, a.log)
 			if err != nil {
 				return err
 			}
@@ -105,7 +110,7 @@ type told struct {
 }
 
 // newDaemon builds everything and starts nothing.
-func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
+func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), told: map[string]told{}}
@@ -118,11 +123,11 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	registry.MustRegister(d.reloads)
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.monitor = monitor.New(monitor.Options{
-		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
+		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
 		Changed: d.publish, Retired: d.retire,
 	})
 	options := server.Options{
-		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, MaxAge: maxAge(cfg),
+		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, State: d.monitor.State, MaxAge: maxAge(cfg),
 		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
 	}
 	var err error
@@ -185,12 +190,19 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 			}
 		}
 	}()
+	select { // who restarts answers as before, from the first request on
+	case <-d.monitor.Loaded():
+	case <-time.After(loadTime):
+	}
 	err := d.server.Serve(ctx, listeners...)
 	stop()
 	<-watching
 	<-reloading
 	return err
 }
+
+// loadTime is how long requests wait, at the start, for a state that does not answer.
+const loadTime = 3 * time.Second
 
 func declared(cfg config.Config) monitor.Declared {
 	return monitor.Declared{Providers: cfg.Providers, Policy: cfg.Policy, Interval: cfg.Probe.Interval}
@@ -233,6 +245,7 @@ func changedUntilRestart(old, now config.Config) []string {
 	}{
 		{"listen", old.Listen, now.Listen},
 		{"admin_listen", old.AdminListen, now.AdminListen},
+		{"state", old.State, now.State},
 		{"trusted_proxies", old.TrustedProxies, now.TrustedProxies},
 		{"canonical_host", old.CanonicalHost, now.CanonicalHost},
 		{"resolver", old.Resolver, now.Resolver},
@@ -287,6 +300,9 @@ func (d *daemon) tell(p settings.Provider, r settings.Result, missing []error) {
 		if slices.Contains(p.NotOffered, role) && now.answers[role] != "none" {
 			missing = append(missing, fmt.Errorf("%s is said not to be offered, and works: it is published", role))
 		}
+	}
+	for _, disagreement := range r.Disagree {
+		missing = append(missing, fmt.Errorf("vantages disagree: %s", disagreement))
 	}
 	for _, err := range append(missing, leftOut(r)...) {
 		now.missing = append(now.missing, err.Error())

@@ -121,6 +121,7 @@ func (m *Monitor) answered(ctx context.Context, a answer) {
 	if a.since == m.generation { // else a declaration came meanwhile, and all of it is asked for again
 		m.learn(a)
 	}
+	m.once.Do(func() { close(m.loaded) })
 	if a.err != nil {
 		if ctx.Err() == nil {
 			m.failed(a.err)

@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,8 @@ type Monitor struct {
 	answers chan answer
 	ready   atomic.Bool
 	down    atomic.Pointer[error] // why the store cannot be used; nil: it can
+	loaded  chan struct{}         // closed by once when the store has answered, or failed
+	once    sync.Once
 
 	// What follows is changed by the goroutine of Run alone, and under mu; that goroutine
 	// reads it without.
@@ -121,6 +124,7 @@ func New(o Options) *Monitor {
 		declare:   make(chan declaration),
 		results:   make(chan result),
 		answers:   make(chan answer),
+		loaded:    make(chan struct{}),
 		services:  map[settings.Service]*watched{},
 		providers: map[string]*published{},
 		probing:   map[settings.Service]bool{},
@@ -177,6 +181,10 @@ func (m *Monitor) State() error {
 	}
 	return nil
 }
+
+// Loaded is closed once what the store knows is taken up, or the store could not be used.
+// Who waits for it before answering lets nobody see that the process was started again.
+func (m *Monitor) Loaded() <-chan struct{} { return m.loaded }
 
 // Run watches until ctx ends. It returns when every probe has ended too.
 func (m *Monitor) Run(ctx context.Context, d Declared) {
@@ -346,7 +354,7 @@ func (m *Monitor) hurryStandIns(p *published, failed settings.Service) {
 func (m *Monitor) verify(p *published) {
 	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.provider.Candidates() {
-		histories[s] = m.services[s].views(max(m.declared.Policy.MaxAge, 2*m.declared.Interval))
+		histories[s] = m.declared.Views(m.services[s].entries())
 	}
 	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy)
 	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld) &&
@@ -361,18 +369,26 @@ func (m *Monitor) verify(p *published) {
 	}
 }
 
-// views returns what the vantages see. One that has not looked for a long time, while
-// another has, was given up or is cut off, and has no voice.
-func (w *watched) views(long time.Duration) settings.Views {
-	all := settings.Views{w.own.History}
-	newest := w.own.History.Newest.At
-	for _, e := range w.others {
-		all = append(all, e.History)
+// entries returns what the vantages see.
+func (w *watched) entries() []Entry { return slices.AppendSeq([]Entry{w.own}, maps.Values(w.others)) }
+
+// Views returns what the vantages see of one service. One that has not looked for a long
+// time, while another has, was given up or is cut off, and has no voice.
+func (d Declared) Views(entries []Entry) settings.Views {
+	var newest time.Time
+	for _, e := range entries {
 		if at := e.History.Newest.At; at.After(newest) {
 			newest = at
 		}
 	}
-	return slices.DeleteFunc(all, func(h settings.History) bool { return h.Newest.At.Before(newest.Add(-long)) })
+	long := max(d.Policy.MaxAge, 2*d.Interval)
+	var views settings.Views
+	for _, e := range entries {
+		if at := e.History.Newest.At; !at.IsZero() && !at.Before(newest.Add(-long)) {
+			views = append(views, e.History)
+		}
+	}
+	return views
 }
 
 func sameReasons(a, b []settings.Withheld) bool {

@@ -23,6 +23,9 @@ func (s *Server) Admin() http.Handler {
 		if err := s.options.Ready(); err != nil {
 			return c.String(http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
 		}
+		if err := s.options.State(); err != nil {
+			return c.String(http.StatusOK, "ready; what is seen is kept in memory only: "+err.Error()+"\n")
+		}
 		return c.String(http.StatusOK, "ready\n")
 	})
 	return e

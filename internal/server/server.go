@@ -53,6 +53,9 @@ type Options struct {
 	Metrics *prometheus.Registry // the server's metrics go there, and /metrics shows all of it; nil: none
 	// Ready returns why the process cannot answer yet, for /readyz; nil: it always can.
 	Ready func() error
+	// State returns why what is learnt cannot be kept just now, for /readyz, which stays
+	// ready; nil: it is kept.
+	State func() error
 	// MaxAge is how long a client or proxy may keep a document; at most the probe
 	// interval makes sense. Zero: it has to ask again each time.
 	MaxAge time.Duration
@@ -84,6 +87,9 @@ func New(o Options) (*Server, error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
+	}
+	if o.State == nil {
+		o.State = func() error { return nil }
 	}
 	if o.CanonicalHost != "" {
 		host, err := settings.ParseDomain(o.CanonicalHost)

@@ -68,20 +68,20 @@ func redacted(state string) string {
 
 // explainPostgres says what an error means for the operator, where PostgreSQL does not.
 // The codes are those of the manual's appendix A.
-func explainPostgres(err error) string {
+func explainPostgres(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
-		return ""
+		return nil
 	}
 	switch e.Code {
 	case "25006": // read_only_sql_transaction
-		return "this server only reads, as a standby does; name all servers in the URL and add target_session_attrs=read-write"
+		return errors.New("this server only reads, as a standby does; name all servers in the URL and add target_session_attrs=read-write")
 	case "3D000": // invalid_catalog_name
-		return "the database does not exist; make it: createdb"
+		return errors.New("the database does not exist; make it: createdb")
 	case "42501": // insufficient_privilege
-		return "this role may not do that; let it own the schema"
+		return errors.New("this role may not do that; let it own the schema")
 	case "53100": // disk_full
-		return "the server's disk is full"
+		return errors.New("the server's disk is full")
 	}
-	return ""
+	return nil
 }

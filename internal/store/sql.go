@@ -30,10 +30,11 @@ type SQL struct {
 // dialect is what differs between databases.
 type dialect struct {
 	skipLocked string // ends a SELECT whose rows are then changed
+	check      string // finds damage, a line each, or "ok"; "": the database does that itself
 	// prepare brings the schema up to date or, for reading, sees that it is.
 	prepare func(context.Context, *sql.DB) error
-	// explain says what an error means for the operator, and what to do; "": it says so itself.
-	explain func(error) string
+	// explain says what an error means for the operator, and what to do; nil: it says so itself.
+	explain func(error) error
 }
 
 // Name returns the URL of the database, without a password.
@@ -62,8 +63,8 @@ func (s *SQL) wrap(deed string, err error) error {
 	if err == nil || errors.Is(err, monitor.ErrLost) {
 		return err
 	}
-	if advice := s.dialect.explain(err); advice != "" {
-		return fmt.Errorf("state %s: %s: %s (%w)", s.name, deed, advice, err)
+	if advice := s.dialect.explain(err); advice != nil {
+		return fmt.Errorf("state %s: %s: %w (%w)", s.name, deed, advice, err)
 	}
 	return fmt.Errorf("state %s: %s: %w", s.name, deed, err)
 }
