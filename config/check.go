@@ -31,6 +31,7 @@ func (l *loader) config() Config {
 	}
 	l.listeners(d)
 	c.Providers = l.providers(d.Providers)
+	c.ProbeAccounts = l.probeAccounts(d.Providers)
 	c.domains = l.domains(d.Domains, c.Providers)
 	if l.file != "" && len(d.Providers)+len(d.Domains) == 0 {
 		l.warnings = append(l.warnings, Problem{File: l.file, Text: "no providers and no domains: nothing will be published"})

@@ -15,7 +15,7 @@
 // here: with its AutomaticEnv, a variable that is named like a section empties it.
 //
 // The package opens the configuration file and nothing else: no certificate, no
-// name is looked up, nothing is watched. One value may hold a secret, the password in
+// password, no name is looked up, nothing is watched. One value may hold a secret, the password in
 // the URL of a state in PostgreSQL; no message repeats it.
 package config
 
@@ -43,6 +43,7 @@ type Config struct {
 	Probe          Probe
 	Policy         settings.Policy
 	Providers      []settings.Provider // each passes its Check; names are unique
+	ProbeAccounts  []ProbeAccount      // in the order of Providers; at most one of each
 
 	domains []Domain
 }
@@ -78,6 +79,13 @@ type Probe struct {
 	Via      string        // socks5://HOST:PORT, or ""
 	HELO     string        // a full host name, an address literal, or "" for this machine's
 	Vantage  string        // a name of letters, digits, ".", "-" and "_"
+}
+
+// ProbeAccount is a mailbox to log in with.
+type ProbeAccount struct {
+	Provider     string // the Name of one of Providers
+	Address      settings.Address
+	PasswordFile string // a path; not opened
 }
 
 // Domain says which provider serves a domain, or many: exactly one of Name, Wildcard

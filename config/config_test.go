@@ -118,6 +118,9 @@ func TestFullFile(t *testing.T) {
 				Username: settings.UsernameAddress, AcceptsAddress: true,
 			},
 		},
+		ProbeAccounts: []config.ProbeAccount{{
+			Provider: "main", Address: settings.Address{Local: "Probe", Domain: "xn--bcher-kva.example"}, PasswordFile: "testdata/good/secrets/probe",
+		}},
 	}
 	if diff := cmp.Diff(want, c, comparable); diff != "" {
 		t.Error(diff)

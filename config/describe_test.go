@@ -73,7 +73,7 @@ func TestKeys(t *testing.T) {
 		policy.submission_order policy.max_age policy.withdraw_after policy.withdraw_after_time policy.grace policy.vantage
 		providers providers[].name providers[].display_name providers[].short_name providers[].hosts providers[].services
 		providers[].trusted providers[].trusted[].service providers[].trusted[].reason providers[].not_offered
-		providers[].username providers[].accepts_address
+		providers[].username providers[].accepts_address providers[].probe_account.address providers[].probe_account.password_file
 		domains domains[].name domains[].mx domains[].except domains[].provider publish`)
 	flags := map[string]string{}
 	variables := map[string]string{}

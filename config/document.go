@@ -67,6 +67,12 @@ type providerEntry struct {
 	NotOffered     []string       `yaml:"not_offered" most:"2" enum:"pop3,imap" doc:"what is deliberately not offered: pop3, imap; DNS says so once the port was seen to refuse"`
 	Username       string         `yaml:"username" default:"address" enum:"address,localpart" doc:"how users log in: address (jane@example.org) or localpart (jane)"`
 	AcceptsAddress bool           `yaml:"accepts_address" default:"true" doc:"with localpart: does the whole address log in too? If not, what cannot say it is withheld: SRV records"`
+	ProbeAccount   accountSection `yaml:"probe_account" doc:"a mailbox of its own to log in with, once an hour, to prove the form of the user name; optional, see docs/login.md"`
+}
+
+type accountSection struct {
+	Address      string `yaml:"address" doc:"its address; empty: nobody logs in, which is the default"`
+	PasswordFile string `yaml:"password_file" doc:"file with its password, one line; read at start and reload"`
 }
 
 type trustedEntry struct {
