@@ -2,8 +2,10 @@ package overview
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"mailconfd/settings"
@@ -20,6 +22,19 @@ type Certificate struct {
 
 // Stages returns how many days before the end of a certificate its operator is told.
 func Stages() []int { return []int{14, 7, 2} }
+
+// String says to a person when it runs out, and where it is shown.
+func (c Certificate) String() string {
+	var at []string
+	for _, s := range c.Services[:min(len(c.Services), 3)] {
+		at = append(at, s.String())
+	}
+	if more := len(c.Services) - len(at); more > 0 {
+		at = append(at, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("a certificate runs out at %s: renew it, and reload the mail server; seen at %s",
+		c.NotAfter.UTC().Format("2006-01-02 15:04 UTC"), strings.Join(at, ", "))
+}
 
 const day = 24 * time.Hour
 

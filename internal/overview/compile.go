@@ -124,13 +124,13 @@ func (r *Report) cut(list []brief, q Query) []brief {
 func compile(k Known, now time.Time) Provider {
 	p := Provider{
 		Provider: k.Provider.Name, Level: Well, Domains: k.Domains,
-		Problems: append(append([]string{}, k.lacks()...), k.Missing...), Services: []Service{},
+		Problems: k.problems(now), Services: []Service{},
 	}
 	if p.Domains.First == nil {
 		p.Domains.First = []string{}
 	}
-	if len(k.Missing) > 0 {
-		p.Level = Warning
+	for _, problem := range p.Problems {
+		p.Level = worse(p.Level, problem.Level)
 	}
 	for _, role := range settings.Roles() {
 		for i, published := range k.Result.Verified.Services(role) {
@@ -147,10 +147,24 @@ func compile(k Known, now time.Time) Provider {
 			p.Level = worse(p.Level, s.Level)
 		}
 	}
-	if len(k.lacks()) > 0 {
-		p.Level = Fault
-	}
 	return p
+}
+
+// problems says what is wrong with the provider as a whole.
+func (k Known) problems(now time.Time) []Problem {
+	all := []Problem{}
+	for _, text := range k.lacks() {
+		all = append(all, Problem{Fault, text})
+	}
+	for _, text := range k.Missing {
+		all = append(all, Problem{Warning, text})
+	}
+	for _, c := range Certificates(slices.Values([]Known{k}), now) {
+		if c.Stage > 0 {
+			all = append(all, Problem{Warning, c.String()})
+		}
+	}
+	return all
 }
 
 // lacks says what every client needs and is not published: something to send with, and

@@ -70,8 +70,15 @@ type Provider struct {
 	Provider string    `json:"provider"` // its name
 	Level    Level     `json:"level"`
 	Domains  Domains   `json:"domains"`
-	Problems []string  `json:"problems"` // of the provider as a whole: a role or a format that clients are not told, and why
+	Problems []Problem `json:"problems"` // of the provider as a whole
 	Services []Service `json:"services"` // in the order of the answer, what is withheld after what is published
+}
+
+// Problem is something that concerns a provider as a whole: a role or a format that
+// clients are not told, or a certificate that runs out.
+type Problem struct {
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
 }
 
 // Domains are those that a provider serves, as far as the configuration names them.

@@ -144,8 +144,8 @@ func TestNothingToTellClients(t *testing.T) {
 	p := settingstest.Provider("submission://mail.example.org:587", "imaps://mail.example.org:993")
 	source.Add(p, nil, settingstest.Failed(p.Services[0], overviewtest.Now, settings.FailureRefused), settingstest.Seen(p.Services[1], overviewtest.Now))
 	got := overviewtest.Maker(source).Report(t.Context(), overview.Query{}).Providers[0]
-	if got.Level != overview.Fault || len(got.Problems) != 1 || !strings.HasPrefix(got.Problems[0], "nothing to send mail with") {
-		t.Errorf("a closed port is not there, but without it nobody can send: got %s, %q", got.Level, got.Problems)
+	if got.Level != overview.Fault || len(got.Problems) != 1 || !strings.HasPrefix(got.Problems[0].Text, "nothing to send mail with") {
+		t.Errorf("a closed port is not there, but without it nobody can send: got %s, %+v", got.Level, got.Problems)
 	}
 }
 
