@@ -48,6 +48,9 @@ type Options struct {
 	Changed func(settings.Provider, settings.Result)
 	// Retired is told that a provider is no longer declared.
 	Retired func(provider string)
+	// Logins returns what logins to a provider's services came to, for settings.Verify. It
+	// does not wait. Default: nobody has logged in.
+	Logins  func(provider string) []settings.Login
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none
 	AtOnce  int                   // probes at once in total; 0: 250
@@ -68,6 +71,7 @@ type Monitor struct {
 	down    atomic.Pointer[error] // why the store cannot be used; nil: it can
 	loaded  chan struct{}         // closed by once when the store has answered, or failed
 	once    sync.Once
+	again   again
 
 	// What follows is changed by the goroutine of Run alone, and under mu; that goroutine
 	// reads it without.
@@ -118,6 +122,9 @@ func New(o Options) *Monitor {
 	if o.Retired == nil {
 		o.Retired = func(string) {}
 	}
+	if o.Logins == nil {
+		o.Logins = func(string) []settings.Login { return nil }
+	}
 	m := &Monitor{
 		options:   o,
 		owner:     rand.Text(),
@@ -125,6 +132,7 @@ func New(o Options) *Monitor {
 		results:   make(chan result),
 		answers:   make(chan answer),
 		loaded:    make(chan struct{}),
+		again:     again{wake: make(chan struct{}, 1)},
 		services:  map[settings.Service]*watched{},
 		providers: map[string]*published{},
 		probing:   map[settings.Service]bool{},
@@ -206,6 +214,8 @@ func (m *Monitor) Run(ctx context.Context, d Declared) {
 			m.saw(r)
 		case a := <-m.answers:
 			m.answered(ctx, a)
+		case <-m.again.wake:
+			m.reconsider()
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -356,7 +366,7 @@ func (m *Monitor) verify(p *published) {
 	for _, s := range p.provider.Candidates() {
 		histories[s] = m.declared.Views(m.services[s].entries())
 	}
-	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy)
+	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy, m.options.Logins(p.provider.Name)...)
 	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld) &&
 		sameDisagreements(result.Disagree, p.result.Disagree)
 	m.mu.Lock()
