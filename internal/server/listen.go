@@ -40,7 +40,7 @@ var doors = [...]struct{ text, key string }{
 	Open:     {"mail clients, over http", "listen"},
 	Secure:   {"mail clients, over https", "tls.listen"},
 	Redirect: {"mail clients, sent to https where it works", "tls.http_listen"},
-	Admin:    {"the operator: metrics and health", "admin_listen"},
+	Admin:    {"the operator: page, metrics and health", "admin_listen"},
 }
 
 // String says to a person what the door is for.
