@@ -66,7 +66,7 @@ var homes = map[string][]string{
 	"net/http":                              {"internal/server", "test/real"},
 	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
 	"log":                                   {"internal/lab"}, // go-smtp and go-imap take no other logger
-	"database/sql":                          {"internal/store"},
+	"database/sql":                          {"internal/store", "test/real"},
 	"modernc.org/sqlite":                    {"internal/store"},
 	"github.com/jackc/pgx":                  {"internal/store"},
 	"github.com/pressly/goose":              {"internal/store"},

@@ -20,6 +20,7 @@ import (
 
 	"mailconfd/config"
 	"mailconfd/internal/directory"
+	"mailconfd/internal/login"
 	"mailconfd/internal/monitor"
 	"mailconfd/internal/server"
 	"mailconfd/settings"
@@ -98,6 +99,8 @@ type daemon struct {
 	directory atomic.Pointer[directory.Directory]
 	server    *server.Server
 	monitor   *monitor.Monitor
+	logins    *logins
+	accounts  []login.Declared // to begin with
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -122,15 +125,19 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 	}
 	registry.MustRegister(d.reloads)
 	d.directory.Store(directoryOf(cfg, d.mx))
+	d.logins = newLogins(w, state, log, registry, func(provider string) { d.monitor.Reconsider(provider) })
+	var err error
+	if d.accounts, err = d.logins.read(cfg); err != nil {
+		return nil, err
+	}
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
-		Changed: d.publish, Retired: d.retire,
+		Changed: d.publish, Retired: d.retire, Logins: d.logins.Logins,
 	})
 	options := server.Options{
 		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, State: d.monitor.State, MaxAge: maxAge(cfg),
 		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
 	}
-	var err error
 	if cfg.TLS.Mode == config.TLSFiles {
 		var pairs []server.KeyPair
 		for _, c := range cfg.TLS.Certificates {
@@ -176,7 +183,13 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
+		d.logins.declare(ctx, d.accounts) // what they have proved counts from the beginning
 		d.monitor.Run(ctx, declared(d.cfg))
+	}()
+	loggingIn := make(chan struct{})
+	go func() {
+		defer close(loggingIn)
+		d.logins.Run(ctx)
 	}()
 	reloading := make(chan struct{})
 	go func() {
@@ -197,6 +210,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	err := d.server.Serve(ctx, listeners...)
 	stop()
 	<-watching
+	<-loggingIn
 	<-reloading
 	return err
 }
@@ -217,11 +231,16 @@ const (
 // reload takes up a new configuration, if it is good.
 func (d *daemon) reload(ctx context.Context, load func() (config.Config, error)) {
 	cfg, err := load()
+	var accounts []login.Declared
+	if err == nil {
+		accounts, err = d.logins.read(cfg)
+	}
 	if err != nil {
 		d.log.Error("the configuration was not reloaded; the one before stays in force", "error", err)
 		d.reloads.WithLabelValues(reloadRefused).Inc()
 		return
 	}
+	d.logins.declare(ctx, accounts)
 	if d.monitor.Declare(ctx, declared(cfg)) != nil {
 		return
 	}
@@ -277,6 +296,7 @@ func maxAge(cfg config.Config) time.Duration { return min(cfg.Probe.Interval, ti
 // for clients.
 func (d *daemon) publish(p settings.Provider, r settings.Result) {
 	missing := d.server.Publish(p.Name, r.Verified)
+	d.logins.verified(p, r)
 	if !slices.ContainsFunc(settings.Roles(), func(role settings.Role) bool { return r.Verified.Undecided(role) || r.Verified.Unprobed(role) }) {
 		d.tell(p, r, missing)
 	}
@@ -340,5 +360,6 @@ func leftOut(r settings.Result) []error {
 
 func (d *daemon) retire(provider string) {
 	d.server.Retire(provider)
+	d.logins.Verified(provider, nil)
 	delete(d.told, provider)
 }

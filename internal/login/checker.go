@@ -85,11 +85,6 @@ func (c *Checker) Declare(ctx context.Context, all ...Declared) error {
 	for _, d := range all {
 		c.declared[d.Provider.Name] = d
 	}
-	for name := range c.verified {
-		if _, still := c.declared[name]; !still {
-			delete(c.verified, name)
-		}
-	}
 	c.poke()
 	return failed
 }
@@ -97,14 +92,16 @@ func (c *Checker) Declare(ctx context.Context, all ...Declared) error {
 func (d Declared) account() string { return d.Account.address.String() }
 
 // Verified says which services of a provider the prober lets through now; the others are
-// left alone.
+// left alone. It counts also for a provider that is declared later.
 func (c *Checker) Verified(provider string, services []settings.Service) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.declared[provider]; known {
-		c.verified[provider] = slices.Clone(services)
-		c.poke()
+	if len(services) == 0 {
+		delete(c.verified, provider)
+		return
 	}
+	c.verified[provider] = slices.Clone(services)
+	c.poke()
 }
 
 // Logins returns what is known of the provider's account: what settings.Verify takes.
@@ -257,8 +254,8 @@ func (c *Checker) next(now time.Time) (first Declared, service settings.Service,
 	}
 	rejections := c.rejections()
 	for _, name := range slices.Sorted(maps.Keys(c.verified)) {
-		d := c.declared[name]
-		if c.busy[d.account()] {
+		d, declared := c.declared[name]
+		if !declared || c.busy[d.account()] {
 			continue
 		}
 		for _, s := range order(c.verified[name]) {

@@ -288,6 +288,14 @@ func TestOnlyVerifiedServices(t *testing.T) {
 		if s.Logins("main") != nil || s.Logins("nobody") != nil {
 			t.Error("logins are known of providers without an account")
 		}
+		// What was verified before the account was there counts.
+		if err := s.Declare(t.Context(), d); err != nil {
+			t.Error(err)
+		}
+		pass(time.Minute)
+		if after := len(s.house.seen()); after != before+1 {
+			t.Errorf("%d logins once the account is there again, want 1", after-before)
+		}
 		for _, v := range s.house.seen() {
 			if strings.Contains(v, "997") {
 				t.Errorf("%s: nobody declared it", v)
