@@ -24,14 +24,15 @@ func (m *Monitor) Known() iter.Seq[Known] {
 		names := slices.Sorted(maps.Keys(m.providers))
 		m.mu.RUnlock()
 		for _, name := range names {
-			if k, declared := m.known(name); declared && !yield(k) {
+			if k, declared := m.Provider(name); declared && !yield(k) {
 				return
 			}
 		}
 	}
 }
 
-func (m *Monitor) known(name string) (k Known, declared bool) {
+// Provider returns what is known of one provider, if it is declared.
+func (m *Monitor) Provider(name string) (k Known, declared bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	p := m.providers[name]

@@ -15,7 +15,8 @@ import (
 type Certificate struct {
 	NotAfter time.Time `json:"not_after"`
 	// Stage is within how many days it runs out: one of Stages, or 0: not so soon.
-	Stage int `json:"runs_out_within_days,omitempty"`
+	Stage int    `json:"runs_out_within_days,omitempty"`
+	Key   string `json:"-"` // of its public key: with NotAfter, which certificate it is
 	// Services are those that show it; only Certificates fills it in.
 	Services []settings.Service `json:"-"`
 }
@@ -51,15 +52,15 @@ func stage(notAfter, now time.Time) int {
 
 // certificateOf returns the certificate that is the first to run out of those that the
 // newest probes have seen, or nil.
-func certificateOf(views settings.Views, now time.Time) (c *Certificate, key string) {
+func certificateOf(views settings.Views, now time.Time) (c *Certificate) {
 	for _, h := range views {
 		t := h.Newest.Verdict().TLS
 		if t == nil || t.NotAfter.IsZero() || c != nil && !t.NotAfter.Before(c.NotAfter) {
 			continue
 		}
-		c, key = &Certificate{NotAfter: t.NotAfter.UTC(), Stage: stage(t.NotAfter, now)}, t.SPKISHA256
+		c = &Certificate{NotAfter: t.NotAfter.UTC(), Stage: stage(t.NotAfter, now), Key: t.SPKISHA256}
 	}
-	return c, key
+	return c
 }
 
 // Certificates returns each certificate that was seen last at the services, with the
@@ -72,11 +73,11 @@ func Certificates(providers iter.Seq[Known], now time.Time) []Certificate {
 	found := map[id]*Certificate{}
 	for k := range providers {
 		for _, s := range k.Provider.Candidates() {
-			c, key := certificateOf(k.Views[s], now)
+			c := certificateOf(k.Views[s], now)
 			if c == nil {
 				continue
 			}
-			at := id{key, c.NotAfter}
+			at := id{c.Key, c.NotAfter}
 			if found[at] == nil {
 				found[at] = c
 			}

@@ -17,7 +17,7 @@ func (k Known) common(s settings.Service, f *settings.Failure, seen, now time.Ti
 	if f != nil {
 		out.Remedy = f.Kind.Text().Remedy
 	}
-	out.Certificate, _ = certificateOf(k.Views[s], now)
+	out.Certificate = certificateOf(k.Views[s], now)
 	for _, h := range k.Views[s] {
 		for _, w := range h.Newest.Verdict().Warnings {
 			flaw := Flaw{w.Kind, w.Detail, w.Kind.Text().Remedy}

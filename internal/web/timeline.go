@@ -104,7 +104,7 @@ func changes(p Page, s overview.Service) []change {
 				break
 			}
 		}
-		c.Lasted = span(max(end.Sub(o.At), 0))
+		c.Lasted = overview.Span(end.Sub(o.At))
 		all = append(all, c)
 	}
 	return all

@@ -55,16 +55,13 @@ var (
 	page  = template.Must(template.New("page").Funcs(template.FuncMap{
 		"style":    func() template.CSS { return template.CSS(style) },
 		"spans":    Spans,
-		"mark":     mark,
 		"moment":   moment,
 		"ago":      ago,
 		"until":    until,
 		"lasting":  lasting,
 		"pages":    pages,
-		"word":     word,
-		"plural":   plural,
+		"plural":   overview.Count,
 		"outcome":  outcome,
-		"verdict":  verdict,
 		"timeline": timelines,
 		"changes":  changes,
 		"levels": func() []overview.Level {
