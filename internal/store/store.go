@@ -31,15 +31,6 @@ func New(state string) (monitor.Store, error) {
 // to read, and is an error too.
 func Reader(state string) (*SQL, error) { return newSQL(state, true) }
 
-// Check returns what is wrong with a URL, nil when New takes it.
-func Check(state string) error {
-	s, err := New(state)
-	if err != nil {
-		return err
-	}
-	return s.Close()
-}
-
 func newSQL(state string, readOnly bool) (*SQL, error) {
 	scheme, _, _ := strings.Cut(state, ":")
 	switch scheme {

@@ -10,6 +10,7 @@ set -euo pipefail
 packages=(
   dovecot-imapd dovecot-pop3d dovecot-managesieved # IMAP, POP3, ManageSieve; login for Postfix
   postfix                                          # submission and submissions
+  postgresql                                       # initdb and postgres; its service is not started
   bind9-utils                                      # named-checkzone
   iproute2 util-linux                              # ip; unshare and nsenter
   "$@"
