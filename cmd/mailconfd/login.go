@@ -36,6 +36,18 @@ func probeAccounts(cfg config.Config) (accounts []login.Declared, warnings []str
 	return accounts, warnings, errors.Join(faults...)
 }
 
+// loginsOf picks the logins that were made with a provider's account.
+func loginsOf(cfg config.Config, provider string, all []settings.Login) (of []settings.Login) {
+	for _, a := range cfg.ProbeAccounts {
+		for _, l := range all {
+			if a.Provider == provider && l.Account == a.Address.String() {
+				of = append(of, l)
+			}
+		}
+	}
+	return of
+}
+
 // logins is how a daemon logs in, now and then, with accounts of the operator's.
 type logins struct {
 	*login.Checker

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
 // script is one story. Beside the commands of testscript there are break, mend, get,
-// await and hangup, below.
+// await and hangup, below, and those of login_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
+			"logins": setLogins, "crash": crash, "leakless": leakless,
 		},
 	})
 }

@@ -324,6 +324,11 @@ func (d *daemon) tell(p settings.Provider, r settings.Result, missing []error) {
 	for _, disagreement := range r.Disagree {
 		missing = append(missing, fmt.Errorf("vantages disagree: %s", disagreement))
 	}
+	for _, w := range r.Withheld {
+		if w.Why == settings.WhyLogin {
+			missing = append(missing, errors.New(w.String()))
+		}
+	}
 	for _, err := range append(missing, leftOut(r)...) {
 		now.missing = append(now.missing, err.Error())
 	}

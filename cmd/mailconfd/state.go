@@ -187,6 +187,7 @@ type known struct {
 	name    string
 	at      time.Time
 	entries map[settings.Service][]monitor.Entry
+	logins  []settings.Login
 	told    bool
 }
 
@@ -204,11 +205,15 @@ func (a *app) readState(ctx context.Context, url string) *known {
 	ctx, cancel := context.WithTimeout(ctx, stateTime)
 	defer cancel()
 	entries, _, err := s.Since(ctx, 0)
+	var logins []settings.Login
+	if err == nil {
+		logins, _, err = s.LoginsSince(ctx, 0)
+	}
 	if err != nil {
 		a.log.Warn("the state cannot be read; looking now", "error", err)
 		return nil
 	}
-	k := &known{app: a, name: s.Name(), at: time.Now(), entries: map[settings.Service][]monitor.Entry{}}
+	k := &known{app: a, name: s.Name(), at: time.Now(), entries: map[settings.Service][]monitor.Entry{}, logins: logins}
 	for _, e := range entries {
 		k.entries[e.Service] = append(k.entries[e.Service], e)
 	}
@@ -239,5 +244,5 @@ func (k *known) of(cfg config.Config, provider int) (result settings.Result, fre
 		k.told = true
 		fmt.Fprintf(k.app.stderr, "from what mailconfd serve has seen (%s); --probe looks now\n", k.name)
 	}
-	return settings.Verify(p, histories, k.at, cfg.Policy), true
+	return settings.Verify(p, histories, k.at, cfg.Policy, loginsOf(cfg, p.Name, k.logins)...), true
 }
