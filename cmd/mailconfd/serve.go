@@ -101,6 +101,7 @@ type daemon struct {
 	monitor   *monitor.Monitor
 	logins    *logins
 	accounts  []login.Declared // to begin with
+	sight     *sight           // what the operator is shown
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -134,8 +135,10 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
 		Changed: d.publish, Retired: d.retire, Logins: d.logins.Logins,
 	})
+	d.sight = newSight(d, state, cfg)
+	registry.MustRegister(d.sight)
 	options := server.Options{
-		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, State: d.monitor.State, MaxAge: maxAge(cfg),
+		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, State: d.monitor.State, MaxAge: maxAge(cfg), Operator: d.sight,
 		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
 	}
 	if cfg.TLS.Mode == config.TLSFiles {
@@ -191,6 +194,11 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 		defer close(loggingIn)
 		d.logins.Run(ctx)
 	}()
+	expiring := make(chan struct{})
+	go func() {
+		defer close(expiring)
+		d.sight.watchCertificates(ctx)
+	}()
 	reloading := make(chan struct{})
 	go func() {
 		defer close(reloading)
@@ -211,6 +219,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	stop()
 	<-watching
 	<-loggingIn
+	<-expiring
 	<-reloading
 	return err
 }
@@ -245,6 +254,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 		return
 	}
 	d.directory.Store(directoryOf(cfg, d.mx))
+	d.sight.take(cfg)
 	d.server.SetMaxAge(maxAge(cfg))
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)

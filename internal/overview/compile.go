@@ -71,7 +71,7 @@ func (m Maker) Report(ctx context.Context, q Query) Report {
 	}
 	var list []brief
 	for k := range m.Source.Known() {
-		level := compile(k, now).Level
+		level := k.Level(now)
 		r.Levels[level]++
 		r.Level = worse(r.Level, level)
 		if q.Provider == "" || q.Provider == k.Provider.Name {
@@ -119,6 +119,9 @@ func (r *Report) cut(list []brief, q Query) []brief {
 	from := (r.Page - 1) * limit
 	return list[from:min(from+limit, len(list))]
 }
+
+// Level says how bad it is.
+func (k Known) Level(now time.Time) Level { return compile(k, now).Level }
 
 // compile says what is known of a provider, without its history.
 func compile(k Known, now time.Time) Provider {
