@@ -92,17 +92,17 @@ func drawVerified(t *rapid.T) settings.Verified {
 		ShortName:   name.Draw(t, "short name"),
 		Username:    rapid.SampledFrom([]settings.Username{settings.UsernameAddress, settings.UsernameLocalPart}).Draw(t, "username"),
 	}
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for range rapid.IntRange(1, 10).Draw(t, "services") {
 		s := settings.Service{Scheme: schemes.Draw(t, "scheme"), Host: host.Draw(t, "host"), Port: port.Draw(t, "port")}
 		if s.Port == 0 {
 			s.Port = s.Scheme.DefaultPort()
 		}
 		p.Services = append(p.Services, s)
-		histories[s] = settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))
+		histories[s] = settings.Views{settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))}
 		if rapid.IntRange(0, 3).Draw(t, "works") > 0 {
 			mechanism := rapid.SampledFrom([]string{"PLAIN", "LOGIN", "CRAM-MD5"}).Draw(t, "mechanism")
-			histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now, mechanism))
+			histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now, mechanism))}
 		}
 	}
 	if problems := p.Check(); problems != nil {

@@ -37,9 +37,9 @@ func with(change func(*settings.Provider)) settings.Verified {
 // offering verifies a usual provider whose servers offer these mechanisms.
 func offering(mechanisms ...string) settings.Verified {
 	p := settingstest.Provider(smtp, imaps)
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.Services {
-		histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now, mechanisms...))
+		histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now, mechanisms...))}
 	}
 	return settings.Verify(p, histories, settingstest.Now, settings.DefaultPolicy()).Verified
 }

@@ -122,16 +122,16 @@ func drawVerified(t *rapid.T) settings.Verified {
 	port := rapid.OneOf(rapid.SampledFrom([]uint16{0, 25, 110, 143, 465, 587, 993, 995, 2525}), rapid.Uint16Range(1, 65535))
 	mechanism := rapid.SampledFrom([]string{"PLAIN", "LOGIN", "CRAM-MD5"})
 	p := settings.Provider{Name: "main", Username: rapid.SampledFrom([]settings.Username{settings.UsernameAddress, settings.UsernameLocalPart}).Draw(t, "username")}
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for range rapid.IntRange(1, 10).Draw(t, "services") {
 		s := settings.Service{Scheme: scheme.Draw(t, "scheme"), Host: host.Draw(t, "host"), Port: port.Draw(t, "port")}
 		if s.Port == 0 {
 			s.Port = s.Scheme.DefaultPort()
 		}
 		p.Services = append(p.Services, s)
-		histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now, mechanism.Draw(t, "mechanism")))
+		histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now, mechanism.Draw(t, "mechanism")))}
 		if rapid.IntRange(0, 3).Draw(t, "works") == 0 {
-			histories[s] = settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))
+			histories[s] = settings.Views{settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))}
 		}
 	}
 	return settings.Verify(p, histories, settingstest.Now, settings.DefaultPolicy()).Verified

@@ -191,9 +191,9 @@ func TestUnsayable(t *testing.T) {
 
 func offering(mechanisms ...string) settings.Verified {
 	p := settingstest.Provider(imaps, smtp)
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.Services {
-		histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now, mechanisms...))
+		histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now, mechanisms...))}
 	}
 	return settings.Verify(p, histories, settingstest.Now, settings.DefaultPolicy()).Verified
 }

@@ -22,6 +22,7 @@ func (l *loader) config() Config {
 		Listen:         d.Listen,
 		TrustedProxies: l.proxies(d.TrustedProxies),
 		AdminListen:    d.AdminListen,
+		State:          l.state(d.State),
 		CanonicalHost:  l.canonicalHost(d.CanonicalHost),
 		SelfCheck:      d.SelfCheck,
 		Resolver:       l.resolver(d.Resolver),
@@ -29,11 +30,9 @@ func (l *loader) config() Config {
 		Probe:          l.probe(d.Probe),
 		Policy:         l.policy(d.Policy, d.Probe.Interval),
 	}
-	if d.State != "" {
-		l.bad(path{"state"}, "%s: a database is not in this version, what was seen is kept in memory; leave it empty", quote(d.State))
-	}
 	l.listeners(d)
 	c.Providers = l.providers(d.Providers)
+	c.ProbeAccounts = l.probeAccounts(d.Providers)
 	c.domains = l.domains(d.Domains, c.Providers)
 	if l.file != "" && len(d.Providers)+len(d.Domains) == 0 {
 		l.warnings = append(l.warnings, Problem{File: l.file, Text: "no providers and no domains: nothing will be published"})
@@ -61,6 +60,31 @@ func (l *loader) proxies(texts []string) []netip.Prefix {
 		all = append(all, p)
 	}
 	return all
+}
+
+// state checks the URL of a state. The message is without it: a password may stand there.
+func (l *loader) state(text string) string {
+	if text != "" && !isState(text) {
+		l.bad(path{"state"}, "want sqlite:///PATH, postgres://USER@HOST/DATABASE or memory:, or nothing for the default place")
+	}
+	return text
+}
+
+// isState tells the URL of a state. What else may stand in one of PostgreSQL is between
+// it and libpq's rules.
+func isState(text string) bool {
+	if text == "memory:" {
+		return true
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return false
+	case u.Scheme == "sqlite":
+		return *u == url.URL{Scheme: u.Scheme, Path: u.Path, RawPath: u.RawPath} && strings.HasPrefix(u.Path, "/") && !strings.HasSuffix(u.Path, "/")
+	default:
+		return (u.Scheme == "postgres" || u.Scheme == "postgresql") && strings.HasPrefix(text, u.Scheme+"://")
+	}
 }
 
 func (l *loader) canonicalHost(text string) string {
@@ -219,7 +243,10 @@ func notInName(r rune) bool {
 }
 
 func (l *loader) policy(s policySection, interval time.Duration) settings.Policy {
-	p := settings.Policy(s)
+	p := settings.Policy{
+		SubmissionOrder: s.SubmissionOrder, MaxAge: s.MaxAge, WithdrawAfter: s.WithdrawAfter, WithdrawAfterTime: s.WithdrawAfterTime,
+		Grace: s.Grace, Vantage: settings.VantagePolicy(s.Vantage),
+	}
 	for _, problem := range p.Check() {
 		l.bad(path{"policy", problem.Key}, "%s", problem.Text)
 	}

@@ -15,8 +15,8 @@
 // here: with its AutomaticEnv, a variable that is named like a section empties it.
 //
 // The package opens the configuration file and nothing else: no certificate, no
-// name is looked up, nothing is watched. It holds no secret: no key of this version
-// has one.
+// password, no name is looked up, nothing is watched. One value may hold a secret, the password in
+// the URL of a state in PostgreSQL; no message repeats it.
 package config
 
 import (
@@ -36,7 +36,7 @@ type Config struct {
 	Listen         []string       // addresses HOST:PORT for plain HTTP; PORT 0 is any free one
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers count
 	AdminListen    string         // address HOST:PORT; "" for none
-	State          string         // always "" in this version: state is kept in memory
+	State          string         // sqlite:///PATH, postgres://…, memory: or "" for the default place; may hold a password
 	CanonicalHost  string         // a host name as settings.ParseHost gives it, or ""
 	Resolver       string         // address HOST:PORT; "" for the system's servers
 	SelfCheck      bool           // whether serve examines its own domains as clients do
@@ -44,6 +44,7 @@ type Config struct {
 	Probe          Probe
 	Policy         settings.Policy
 	Providers      []settings.Provider // each passes its Check; names are unique
+	ProbeAccounts  []ProbeAccount      // in the order of Providers; at most one of each
 
 	domains []Domain
 }
@@ -79,6 +80,13 @@ type Probe struct {
 	Via      string        // socks5://HOST:PORT, or ""
 	HELO     string        // a full host name, an address literal, or "" for this machine's
 	Vantage  string        // a name of letters, digits, ".", "-" and "_"
+}
+
+// ProbeAccount is a mailbox to log in with.
+type ProbeAccount struct {
+	Provider     string // the Name of one of Providers
+	Address      settings.Address
+	PasswordFile string // a path; not opened
 }
 
 // Domain says which provider serves a domain, or many: exactly one of Name, Wildcard

@@ -103,7 +103,7 @@ func TestFullFile(t *testing.T) {
 			HELO: "[IPv6:2001:db8::1]", Vantage: "office-2",
 		},
 		Policy: settings.Policy{
-			SubmissionOrder: []uint16{465, 587}, MaxAge: 2 * time.Hour, WithdrawAfter: 5, Grace: 24 * time.Hour,
+			SubmissionOrder: []uint16{465, 587}, MaxAge: 2 * time.Hour, WithdrawAfter: 5, Grace: 24 * time.Hour, Vantage: settings.VantageAny,
 		},
 		Providers: []settings.Provider{
 			{
@@ -119,6 +119,9 @@ func TestFullFile(t *testing.T) {
 				Username: settings.UsernameAddress, AcceptsAddress: true,
 			},
 		},
+		ProbeAccounts: []config.ProbeAccount{{
+			Provider: "main", Address: settings.Address{Local: "Probe", Domain: "xn--bcher-kva.example"}, PasswordFile: "testdata/good/secrets/probe",
+		}},
 	}
 	if diff := cmp.Diff(want, c, comparable); diff != "" {
 		t.Error(diff)

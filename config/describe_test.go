@@ -70,10 +70,10 @@ func TestKeys(t *testing.T) {
 	want := strings.Fields(`listen trusted_proxies admin_listen state canonical_host resolver self_check
 		tls.mode tls.listen tls.http_listen tls.certificates tls.certificates[].cert_file tls.certificates[].key_file
 		probe.interval probe.ca_file probe.via probe.helo probe.vantage
-		policy.submission_order policy.max_age policy.withdraw_after policy.withdraw_after_time policy.grace
+		policy.submission_order policy.max_age policy.withdraw_after policy.withdraw_after_time policy.grace policy.vantage
 		providers providers[].name providers[].display_name providers[].short_name providers[].hosts providers[].services
 		providers[].trusted providers[].trusted[].service providers[].trusted[].reason providers[].not_offered
-		providers[].username providers[].accepts_address
+		providers[].username providers[].accepts_address providers[].probe_account.address providers[].probe_account.password_file
 		domains domains[].name domains[].mx domains[].except domains[].provider publish`)
 	flags := map[string]string{}
 	variables := map[string]string{}

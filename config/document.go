@@ -17,7 +17,7 @@ type document struct {
 	Listen         []string        `yaml:"listen" most:"100" default:"127.0.0.1:8080" flag:"listen" doc:"with tls.mode off: where everything is served over plain HTTP, behind a proxy that does TLS"`
 	TrustedProxies []string        `yaml:"trusted_proxies" doc:"networks, or single addresses, of proxies whose X-Forwarded-Proto is believed"`
 	AdminListen    string          `yaml:"admin_listen" default:"127.0.0.1:9090" flag:"admin-listen" doc:"where metrics and health are served; never public; empty: nowhere"`
-	State          string          `yaml:"state" flag:"state" doc:"a database for what was seen; later: this version keeps it in memory, and the key must be empty"`
+	State          string          `yaml:"state" flag:"state" doc:"where is kept what was seen: sqlite:///PATH, postgres://USER@HOST/DATABASE, or memory: (until the process ends); empty: a file in the default place, see docs/state.md"`
 	CanonicalHost  string          `yaml:"canonical_host" doc:"host to which plain-HTTP Autodiscover is redirected and _autodiscover points, so that one certificate serves all domains; empty: none"`
 	Resolver       string          `yaml:"resolver" flag:"resolver" doc:"DNS server that is asked, HOST:PORT; empty: the system's servers"`
 	SelfCheck      bool            `yaml:"self_check" default:"true" doc:"serve examines one domain of each provider as mail clients do, after each change and every six hours, and logs what is wrong"`
@@ -55,6 +55,7 @@ type policySection struct {
 	WithdrawAfter     int           `yaml:"withdraw_after" default:"3" doc:"failures in a row that let a service step back, once they have gone on for withdraw_after_time"`
 	WithdrawAfterTime time.Duration `yaml:"withdraw_after_time" default:"10m" doc:"how long the failures must have gone on"`
 	Grace             time.Duration `yaml:"grace" default:"72h" doc:"how long after its last success a service may stay published where there is nothing better"`
+	Vantage           string        `yaml:"vantage" default:"any" enum:"any,all,majority" doc:"who decides when several vantages see a service differently"`
 }
 
 type providerEntry struct {
@@ -67,6 +68,12 @@ type providerEntry struct {
 	NotOffered     []string       `yaml:"not_offered" most:"2" enum:"pop3,imap" doc:"what is deliberately not offered: pop3, imap; DNS says so once the port was seen to refuse"`
 	Username       string         `yaml:"username" default:"address" enum:"address,localpart" doc:"how users log in: address (jane@example.org) or localpart (jane)"`
 	AcceptsAddress bool           `yaml:"accepts_address" default:"true" doc:"with localpart: does the whole address log in too? If not, what cannot say it is withheld: SRV records"`
+	ProbeAccount   accountSection `yaml:"probe_account" doc:"a mailbox of its own to log in with, once an hour, to prove the form of the user name; optional, see docs/login.md"`
+}
+
+type accountSection struct {
+	Address      string `yaml:"address" doc:"its address; empty: nobody logs in, which is the default"`
+	PasswordFile string `yaml:"password_file" doc:"file with its password, one line; read at start and reload"`
 }
 
 type trustedEntry struct {

@@ -65,7 +65,7 @@ func TestBadVariablesAndFlags(t *testing.T) {
 		{"", "listen", "", "--listen: empty; with tls.mode off it is all that is listened on: want an address such as 127.0.0.1:8080"},
 		{"", "via", "http://127.0.0.1:1", `--via: "http://127.0.0.1:1": want socks5://HOST:PORT, without a user name`},
 		{"", "via", "socks5://u:p@127.0.0.1:1", `--via: "socks5://u:p@127.0.0.1:1": want socks5://HOST:PORT, without a user name`},
-		{"", "state", "sqlite:///x", `--state: "sqlite:///x": a database is not in this version, what was seen is kept in memory; leave it empty`},
+		{"", "state", "postgres:u:secret@h/d", `--state: want sqlite:///PATH, postgres://USER@HOST/DATABASE or memory:, or nothing for the default place`},
 		{"", "lisen", "x", "--lisen: sets nothing; did you mean listen?"},
 		{"", "", "x", "--: sets nothing"},
 	}

@@ -70,6 +70,30 @@ func (l *loader) provider(at path, e providerEntry) settings.Provider {
 	return p
 }
 
+// probeAccounts makes the accounts of those providers that have one.
+func (l *loader) probeAccounts(entries []providerEntry) []ProbeAccount {
+	var all []ProbeAccount
+	for i, e := range entries {
+		at := path{"providers", i, "probe_account"}
+		a := e.ProbeAccount
+		switch {
+		case a == accountSection{}:
+			continue
+		case a.Address == "":
+			l.bad(at.to("address"), "missing: want the address of the mailbox whose password is in %s", quote(a.PasswordFile))
+			continue
+		case a.PasswordFile == "":
+			l.bad(at.to("password_file"), "missing: want a file with the password of %s", quote(a.Address))
+		}
+		address, err := settings.ParseAddress(a.Address)
+		if err != nil {
+			l.bad(at.to("address"), "%v", err)
+		}
+		all = append(all, ProbeAccount{e.Name, address, l.beside(a.PasswordFile)})
+	}
+	return all
+}
+
 // whole checks what does not belong to a single service.
 func (l *loader) whole(at path, e providerEntry, p settings.Provider) {
 	if len(e.Hosts) > 0 && len(e.Services) > 0 {

@@ -66,9 +66,9 @@ func deploy(t *testing.T, l layout) *deployment {
 	t.Helper()
 	provider := settingstest.Provider(l.services...)
 	provider.Username = l.username
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range provider.Services {
-		histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now))
+		histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now))}
 	}
 	result := settings.Verify(provider, histories, settingstest.Now, settings.DefaultPolicy())
 	d := &deployment{world: parseWorld(t, "-- zone --\n; signed\nexample.test. MX 10 "+host+".\n"+host+". A 192.0.2.1\n"), servers: provider.Services}

@@ -64,7 +64,7 @@ type Options struct {
 	Timeouts Timeouts
 	// Connections is how many may be open at once. Default: 250; most of them wait. To one
 	// address and port there is always one at a time, except for the look at a silent
-	// port that Timeouts.Silence describes.
+	// port that Timeouts.Silence describes. Open does not count.
 	Connections int
 	// Now is the clock for certificates and observations. Default: time.Now.
 	Now func() time.Time

@@ -29,7 +29,7 @@ type visit struct {
 }
 
 func (p *Prober) newVisit(s settings.Service, ip netip.Addr) *visit {
-	v := &visit{prober: p, service: s, address: netip.AddrPortFrom(ip, s.Port)}
+	v := &visit{prober: p, service: s, address: netip.AddrPortFrom(ip, s.Port), connecting: context.Background()}
 	v.result.IP = ip
 	if why := locality(ip, p.options.OwnAddresses()); why != "" {
 		v.result.Local = true

@@ -66,7 +66,7 @@ func TestWithheldClosed(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result := settings.Verify(settingstest.Provider(s.String()), map[settings.Service]settings.History{s: c.history}, settingstest.Now, settings.DefaultPolicy())
+			result := settings.Verify(settingstest.Provider(s.String()), map[settings.Service]settings.Views{s: {c.history}}, settingstest.Now, settings.DefaultPolicy())
 			if len(result.Withheld) != 1 || result.Withheld[0].Closed != c.want {
 				t.Errorf("withheld %+v, want Closed %v", result.Withheld, c.want)
 			}

@@ -47,13 +47,19 @@ Where several apply, the first that the dialogue meets wins; the rows are in tha
 (` + "`policy.withdraw_after`" + ` and ` + "`withdraw_after_time`" + `); *at once* that it steps back after one
 confirmation, because a password could be lost; *late* that it counts only when the last
 success is older than ` + "`policy.max_age`" + `; *never* that it says nothing about the service.
+The kinds that begin with ` + "`login_`" + ` come from the [login check](login.md), not from probes:
+nothing is counted, and what they withhold stays withheld until a login says otherwise.
 
 | failure | what was seen | what to do | counts |
 |---|---|---|---|
 `)
 	counts := map[settings.Weight]string{settings.Ordinary: "as others", settings.Unsafe: "at once", settings.Temporary: "late", settings.Local: "never"}
 	for _, f := range settings.Failures() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Kind, f.Meaning, f.Remedy, counts[f.Weight])
+		count := counts[f.Weight]
+		if strings.HasPrefix(string(f.Kind), "login_") {
+			count = "not counted"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Kind, f.Meaning, f.Remedy, count)
 	}
 	b.WriteString(`
 A host can have several addresses. The service is verified when it passes wholly at one of

@@ -33,6 +33,8 @@ const (
 	FailureCertificateRoot    FailureKind = "certificate_untrusted"
 	FailureNoAuth             FailureKind = "no_auth"
 	FailureOAuthOnly          FailureKind = "oauth_only"
+	FailureLoginRejected      FailureKind = "login_rejected"
+	FailureLoginRefused       FailureKind = "login_refused"
 )
 
 // Weight says how a failure counts when a published service has to step back.
@@ -81,6 +83,8 @@ var failures = []FailureText{
 	{FailureCertificateRoot, Unsafe, "the certificate does not lead to a root that clients trust", "use a publicly trusted certificate; a private root needs --ca-file here, and each client needs it too"},
 	{FailureNoAuth, Ordinary, "no password mechanism is offered after TLS", "offer AUTH PLAIN and LOGIN after TLS; the port may be relay, not submission"},
 	{FailureOAuthOnly, Ordinary, "only OAuth is offered, no password", "offer AUTH PLAIN and LOGIN after TLS too; clients do OAuth only for providers built into them"},
+	{FailureLoginRejected, Ordinary, "the probe account's user name or password is rejected; the service is withheld only where the other form of the user name logs in", "set username to the form that works; where neither does, check the account's address and password"},
+	{FailureLoginRefused, Ordinary, "a password mechanism is offered and every login is refused, although the password is right, as Microsoft 365 does", "allow logins with a password there, or leave the service out"},
 }
 
 // Failures returns every kind with its meaning, in the order of the dialogue.

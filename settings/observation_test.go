@@ -90,6 +90,7 @@ func TestFailuresAreClosedAndDistinct(t *testing.T) {
 		"dns", "refused", "timeout", "unreachable", "reset", "greeting", "protocol", "too_long", "no_starttls", "starttls_injection",
 		"plaintext_on_tls_port", "tls_on_plaintext_port", "tls", "client_certificate", "certificate_name", "certificate_expired",
 		"certificate_not_yet_valid", "certificate_chain_incomplete", "certificate_untrusted", "no_auth", "oauth_only", "temporary", "local",
+		"login_rejected", "login_refused",
 	} {
 		if !seen[k] {
 			t.Errorf("%s is missing", k)

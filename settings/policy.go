@@ -16,6 +16,7 @@ type Policy struct {
 	WithdrawAfter     int           // failures in a row, and
 	WithdrawAfterTime time.Duration // how long they must go on, before a service steps back
 	Grace             time.Duration // how long after its last success a service may stay published
+	Vantage           VantagePolicy // who decides when several vantages differ; "": any
 }
 
 // FirstAnswer is how long after its first success a role waits for candidates that
@@ -32,6 +33,7 @@ func DefaultPolicy() Policy {
 		WithdrawAfter:     3,
 		WithdrawAfterTime: 10 * time.Minute,
 		Grace:             72 * time.Hour,
+		Vantage:           VantageAny,
 	}
 }
 
@@ -57,6 +59,9 @@ func (p Policy) Check() []Problem {
 	}
 	if p.WithdrawAfterTime < 0 {
 		bad("withdraw_after_time", "%s: want a time such as 10m, or 0s", p.WithdrawAfterTime)
+	}
+	if !slices.Contains([]VantagePolicy{"", VantageAny, VantageAll, VantageMajority}, p.Vantage) {
+		bad("vantage", "%q: want any, all or majority", string(p.Vantage))
 	}
 	if p.Grace < p.MaxAge {
 		bad("grace", "%s is shorter than max_age %s: a service would vanish while it is still fresh", p.Grace, p.MaxAge)

@@ -17,6 +17,7 @@ type world struct {
 	provider     settings.Provider
 	policy       settings.Policy
 	observations map[settings.Service][]settings.Observation
+	logins       []settings.Login
 	now          time.Time
 }
 
@@ -50,16 +51,21 @@ func drawWorld(t *rapid.T) world {
 			w.observations[s] = append(w.observations[s], o)
 		}
 	}
+	w.provider.Username = rapid.SampledFrom([]settings.Username{settings.UsernameAddress, settings.UsernameLocalPart}).Draw(t, "username")
+	w.provider.AcceptsAddress = rapid.Bool().Draw(t, "accepts_address")
+	if rapid.Bool().Draw(t, "logins") {
+		w.logins = w.randomLogins(func(label string, n int) int { return rapid.IntRange(0, n-1).Draw(t, label) })
+	}
 	w.now = settingstest.Now.Add(time.Duration(rapid.IntRange(0, 160*3600).Draw(t, "now")) * time.Second)
 	return w
 }
 
 func (w world) verify(now time.Time) settings.Result {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for s, all := range w.observations {
-		histories[s] = settings.Fold(all...)
+		histories[s] = settings.Views{settings.Fold(all...)}
 	}
-	return settings.Verify(w.provider, histories, now, w.policy)
+	return settings.Verify(w.provider, histories, now, w.policy, w.logins...)
 }
 
 // sorted returns what was seen of a service in order of time.
@@ -124,7 +130,7 @@ func (w world) doubted(s settings.Service) bool {
 // held tells whether a service that worked may still be published.
 func (w world) held(s settings.Service) bool {
 	last, ok := w.lastSuccess(s)
-	return ok && (!w.doubted(s) || w.now.Before(last.Add(w.policy.Grace)))
+	return ok && !w.lockedOut(s, w.logins) && (!w.doubted(s) || w.now.Before(last.Add(w.policy.Grace)))
 }
 
 func (w world) trusted(s settings.Service) bool {
@@ -139,6 +145,9 @@ func TestVerifyProperties(t *testing.T) {
 		seen := map[settings.Service]int{}
 		for _, x := range result.Withheld {
 			seen[x.Service]++
+			if x.Why == settings.WhyLogin && !w.lockedOut(x.Service, w.logins) {
+				t.Fatalf("%s is withheld for its logins: %s", x.Service, x)
+			}
 		}
 		for _, role := range settings.Roles() {
 			services := result.Verified.Services(role)
@@ -193,6 +202,7 @@ func TestVerifyOrderOfObservationsDoesNotMatter(t *testing.T) {
 		for s, all := range w.observations {
 			w.observations[s] = rapid.Permutation(all).Draw(t, "order")
 		}
+		w.logins = rapid.Permutation(w.logins).Draw(t, "order of logins")
 		if got := w.verify(w.now); !reflect.DeepEqual(want, got) {
 			t.Fatalf("the result depends on the order of observations:\n%+v\n%+v", want, got)
 		}

@@ -145,11 +145,20 @@ func (s Service) String() string {
 	return string(s.Scheme) + "://" + net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port)))
 }
 
-// MarshalText returns String's URL.
-func (s Service) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// MarshalText returns String's URL; nothing for the zero Service.
+func (s Service) MarshalText() ([]byte, error) {
+	if s == (Service{}) {
+		return nil, nil
+	}
+	return []byte(s.String()), nil
+}
 
-// UnmarshalText reads a URL as ParseService does.
+// UnmarshalText reads a URL as ParseService does; nothing is the zero Service.
 func (s *Service) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = Service{}
+		return nil
+	}
 	parsed, err := ParseService(string(text))
 	if err != nil {
 		return err

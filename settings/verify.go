@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ type Published struct {
 	Seen     time.Time // the last success; zero for one that is only trusted
 	Reason   string    // of a trusted service
 	Failure  *Failure  // what the newest probe met, if it failed
+	// SaysAddress tells that a client which simply tries the whole address as user name
+	// gets in: by the declaration, unless a login has shown it or the contrary.
+	SaysAddress bool
 }
 
 // Why says why a candidate is withheld.
@@ -39,13 +43,14 @@ const (
 	WhyUndecided Why = "undecided"  // it could be; one that ranks higher has no outcome yet
 	WhyNeverSeen Why = "never_seen" // every probe so far failed
 	WhyGraceOver Why = "grace_over" // it worked once, longer than Grace ago, and fails
+	WhyLogin     Why = "login"      // it works, but users cannot log in as they would be told
 )
 
 // Withheld is a candidate that may not be told to clients, with the reason.
 type Withheld struct {
 	Service Service
 	Why     Why
-	Failure *Failure  // what the newest probe met; nil when none has failed
+	Failure *Failure  // what the newest probe met, or the login; nil when none has failed
 	Seen    time.Time // the last success; zero: never
 	Closed  bool      // the newest probe proves the port closed (Observation.Closed): what DNS needs to say "not offered"
 }
@@ -61,6 +66,8 @@ func (w Withheld) String() string {
 		return w.Service.String() + ": not probed yet"
 	case WhyUndecided:
 		return w.Service.String() + ": held back until one that ranks higher has an outcome"
+	case WhyLogin:
+		return w.Service.String() + ": works, but " + failure
 	case WhyGraceOver:
 		return fmt.Sprintf("%s: last seen to work at %s; %s", w.Service, w.Seen.UTC().Format(time.RFC3339), failure)
 	default:
@@ -105,7 +112,7 @@ func (v Verified) Unprobed(r Role) bool { return slices.Contains(v.unprobed, r) 
 // Equal tells whether both offer the same: then every document is the same too.
 func (v Verified) Equal(w Verified) bool {
 	same := func(a, b Published) bool {
-		return a.Service == b.Service && a.Basis == b.Basis && a.Password == b.Password
+		return a.Service == b.Service && a.Basis == b.Basis && a.Password == b.Password && a.SaysAddress == b.SaysAddress
 	}
 	return slices.Equal(v.undecided, w.undecided) && slices.Equal(v.unprobed, w.unprobed) && slices.EqualFunc(v.services, w.services, same) && v.provider.equal(w.provider)
 }
@@ -151,6 +158,7 @@ func (v Verified) Choose(r Role, cannot func(Published) string) (p Published, wh
 type Result struct {
 	Verified Verified
 	Withheld []Withheld // every candidate that is not published, in the order of candidates
+	Disagree []Disagreement
 	// NextChange is when time alone changes the result: a success gets old, a grace
 	// ends, a first answer is due. Zero: never.
 	NextChange time.Time
@@ -159,10 +167,14 @@ type Result struct {
 // candidate is a service on its way through Verify.
 type candidate struct {
 	service Service
-	history History
+	views   Views
+	history History // of the vantage that decides
 	trust   *Trust
 	since   time.Time // failing since; zero: not failing
 	basis   Basis     // "": withheld
+	over    bool      // its grace is over
+	login   *Failure  // why logins speak against it; nil: they do not
+	says    bool      // the whole address logs in
 }
 
 // seen tells whether a probe of the service has ended.
@@ -171,10 +183,23 @@ func (c candidate) seen() bool { return !c.history.Newest.At.IsZero() }
 // Verify decides what may be published: only services that were seen to work, and have
 // not been failing for longer than Grace, or that the operator trusts; in the order of the policy, except that a
 // failing service steps back behind those of its role that have succeeded since.
-// A service without a history is one that has not been probed. The same arguments
-// give the same result.
-func Verify(p Provider, histories map[Service]History, now time.Time, policy Policy) Result {
-	candidates := rank(p, histories, policy)
+// A service without a history is one that has not been probed. Where several vantages
+// differ, Policy.Vantage says who decides.
+//
+// Logins are what login checks came to, the newest of each service counting; they are
+// optional and decide nothing but this. A service is withheld where the declared form
+// of the user name is rejected and the other one logs in (login_rejected), and where
+// every login is refused although the password is right (login_refused); one that is
+// trusted stays trusted. Published.SaysAddress follows what was seen. Where all
+// services reject both forms, the account is at fault, and nothing changes.
+//
+// The same arguments give the same result.
+func Verify(p Provider, histories map[Service]Views, now time.Time, policy Policy, logins ...Login) Result {
+	candidates := rank(p, histories, now, policy)
+	all, login := p.loginsOf(logins)
+	for i, c := range candidates {
+		candidates[i].login, candidates[i].says = p.refuses(login[c.service], all), p.says(login[c.service])
+	}
 	result := Result{Verified: Verified{provider: p}}
 	var next earliest
 	for i := range candidates {
@@ -201,16 +226,21 @@ func Verify(p Provider, histories map[Service]History, now time.Time, policy Pol
 			result.Withheld = append(result.Withheld, c.withheld())
 		}
 	}
+	for _, c := range candidates {
+		if d := c.views.disagree(c.service); d != nil {
+			result.Disagree = append(result.Disagree, *d)
+		}
+	}
 	result.NextChange = next.after(now)
 	return result
 }
 
 // rank returns the candidates in order of preference: by role, then as the policy
 // ranks the ports, then as written.
-func rank(p Provider, histories map[Service]History, policy Policy) []candidate {
+func rank(p Provider, histories map[Service]Views, now time.Time, policy Policy) []candidate {
 	var all []candidate
 	for _, s := range p.Candidates() {
-		c := candidate{service: s, history: histories[s]}
+		c := candidate{service: s, views: histories[s], history: histories[s].decide(now, policy)}
 		if i := slices.IndexFunc(p.Trusted, func(t Trust) bool { return t.Service == s }); i >= 0 {
 			c.trust = &p.Trusted[i]
 		}
@@ -236,9 +266,9 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 		next.consider(success.At.Add(policy.MaxAge))
 	}
 	// A success that nothing speaks against does not run out: our own network may be down.
-	over := c.history.doubted() && !now.Before(success.At.Add(policy.Grace))
+	c.over = c.history.doubted() && !now.Before(success.At.Add(policy.Grace))
 	switch {
-	case success.At.IsZero() || over:
+	case success.At.IsZero() || c.over || c.login != nil:
 		if c.trust != nil {
 			c.basis = BasisTrusted
 		}
@@ -246,6 +276,9 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 		c.basis = BasisGrace
 	default:
 		c.basis = success.Verdict().basis()
+		if c.basis == BasisLocal && c.views.outside(now, policy) {
+			c.basis = BasisProbed
+		}
 	}
 }
 
@@ -297,7 +330,7 @@ func stepBack(ranked []candidate) []candidate {
 }
 
 func (c candidate) published() Published {
-	p := Published{Service: c.service, Basis: c.basis, Password: PasswordCleartext, Seen: c.history.Success.At}
+	p := Published{Service: c.service, Basis: c.basis, Password: PasswordCleartext, Seen: c.history.Success.At, SaysAddress: c.says}
 	if c.basis == BasisTrusted {
 		p.Seen, p.Reason = time.Time{}, c.trust.Reason
 	} else {
@@ -314,18 +347,21 @@ func (c candidate) withheld() Withheld {
 		w.Why = WhyUndecided
 	case !c.seen():
 		w.Why = WhyNotProbed
+	case !w.Seen.IsZero() && !c.over:
+		w.Why, w.Failure = WhyLogin, c.login
 	case !w.Seen.IsZero():
 		w.Why = WhyGraceOver
 	}
 	return w
 }
 
-// failure returns what the newest probe met, nil if it passed or there was none.
+// failure returns what the newest probe met, or else why logins speak against the
+// service; nil if neither did, or there was none.
 func (c candidate) failure() *Failure {
 	if !c.seen() {
 		return nil
 	}
-	return c.history.Newest.Verdict().Failure
+	return cmp.Or(c.history.Newest.Verdict().Failure, c.login)
 }
 
 // earliest collects moments and returns the first that lies ahead.

@@ -30,7 +30,7 @@ func at(minutes float64) time.Time {
 	return settingstest.Now.Add(time.Duration(minutes * float64(time.Minute)))
 }
 
-func (d day) histories() map[settings.Service]settings.History {
+func (d day) histories() map[settings.Service]settings.Views {
 	seen := map[settings.Service][]settings.Observation{}
 	for _, line := range d {
 		var minutes float64
@@ -49,9 +49,9 @@ func (d day) histories() map[settings.Service]settings.History {
 		}
 		seen[s] = append(seen[s], o)
 	}
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for s, all := range seen {
-		histories[s] = settings.Fold(all...)
+		histories[s] = settings.Views{settings.Fold(all...)}
 	}
 	return histories
 }
@@ -274,7 +274,7 @@ func TestPublishedPassword(t *testing.T) {
 		"PLAIN": settings.PasswordCleartext, "LOGIN": settings.PasswordCleartext,
 		"CRAM-MD5": settings.PasswordEncrypted, "SCRAM-SHA-256": settings.PasswordEncrypted,
 	} {
-		histories := map[settings.Service]settings.History{s: settings.Fold(settingstest.Seen(s, at(0), mechanism))}
+		histories := map[settings.Service]settings.Views{s: {settings.Fold(settingstest.Seen(s, at(0), mechanism))}}
 		got := settings.Verify(settingstest.Provider(s587), histories, at(0), settings.DefaultPolicy()).Verified.Services(settings.RoleSubmission)
 		if len(got) != 1 || got[0].Password != want {
 			t.Errorf("%s: %+v, want %s", mechanism, got, want)

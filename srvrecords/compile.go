@@ -35,7 +35,7 @@ func (c *compiler) mail(result settings.Result) {
 		for _, role := range roles {
 			var said []settings.Service
 			for _, p := range v.Services(role) {
-				if reason := cannotSay(v.Provider(), p.Service, said); reason != "" {
+				if reason := cannotSay(v.Provider(), p, said); reason != "" {
 					c.withhold(p.Service, reason)
 					continue
 				}
@@ -54,8 +54,14 @@ func (c *compiler) mail(result settings.Result) {
 
 // cannotSay returns why a published service has no SRV record, or "". said holds the
 // services of its role that have one and come before it.
-func cannotSay(p settings.Provider, s settings.Service, said []settings.Service) string {
-	if !p.SaysAddress() {
+func cannotSay(provider settings.Provider, p settings.Published, said []settings.Service) string {
+	s := p.Service
+	switch {
+	case p.SaysAddress:
+	case provider.SaysAddress():
+		return "a login has shown that the whole address is rejected there; users log in with the local part, which SRV cannot say, " +
+			"and clients try the whole address first (RFC 6186 section 4)"
+	default:
 		return "users log in with the local part, which SRV cannot say, and clients try the whole address first (RFC 6186 section 4); " +
 			"if the whole address works too, set accepts_address"
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // world draws a provider and a past of its services.
-func world(t *rapid.T) (settings.Provider, map[settings.Service]settings.History) {
+func world(t *rapid.T) (settings.Provider, map[settings.Service]settings.Views) {
 	hosts := rapid.SampledFrom([]string{"mail.example.org", "imap.example.org", "autoconfig.example.org", "mail.hoster.example"})
 	service := rapid.Custom(func(t *rapid.T) settings.Service {
 		s := settings.Service{Scheme: rapid.SampledFrom(settings.Schemes()).Draw(t, "scheme"), Host: hosts.Draw(t, "host")}
@@ -34,7 +34,7 @@ func world(t *rapid.T) (settings.Provider, map[settings.Service]settings.History
 		p.Trusted = []settings.Trust{{Service: service.Draw(t, "trusted"), Reason: rapid.String().Draw(t, "reason")}}
 	}
 	kinds := rapid.SampledFrom([]settings.FailureKind{"", "", "", settings.FailureRefused, settings.FailureTimeout, settings.FailureNoSTARTTLS, settings.FailureLocal})
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.Candidates() {
 		var observations []settings.Observation
 		for i, kind := range rapid.SliceOfN(kinds, 0, 5).Draw(t, s.String()) {
@@ -46,7 +46,7 @@ func world(t *rapid.T) (settings.Provider, map[settings.Service]settings.History
 			o.Proxied = rapid.IntRange(0, 4).Draw(t, "proxied") == 0
 			observations = append(observations, o)
 		}
-		histories[s] = settings.Fold(observations...)
+		histories[s] = settings.Views{settings.Fold(observations...)}
 	}
 	return p, histories
 }
@@ -80,7 +80,7 @@ func published(v settings.Verified, scheme settings.Scheme, target string, port 
 }
 
 // checkRecords holds each record to the rules.
-func checkRecords(t *rapid.T, set srvrecords.Set, result settings.Result, histories map[settings.Service]settings.History) {
+func checkRecords(t *rapid.T, set srvrecords.Set, result settings.Result, histories map[settings.Service]settings.Views) {
 	aliases, targets, priorities := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	dots, real := map[string]bool{}, map[string]bool{}
 	for _, rr := range set.RRs() {
@@ -98,7 +98,7 @@ func checkRecords(t *rapid.T, set srvrecords.Set, result settings.Result, histor
 				t.Errorf("%v", srv)
 			}
 			for s, h := range histories {
-				if s.Scheme == scheme && !h.Newest.Closed() {
+				if s.Scheme == scheme && !h[0].Newest.Closed() {
 					t.Errorf("%v, and %s is not proved closed", srv, s)
 				}
 			}

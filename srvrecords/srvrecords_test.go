@@ -23,9 +23,9 @@ var update = flag.Bool("update", false, "write the golden files anew; read the d
 type past map[string]settings.History
 
 func (p past) verify(provider settings.Provider) settings.Result {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for url, h := range p {
-		histories[settingstest.Service(url)] = h
+		histories[settingstest.Service(url)] = settings.Views{h}
 	}
 	return settings.Verify(provider, histories, settingstest.Now, settings.DefaultPolicy())
 }
@@ -351,9 +351,9 @@ func TestOrder(t *testing.T) {
 	policy := settings.DefaultPolicy()
 	policy.SubmissionOrder = []uint16{465, 587, 2525}
 	p := settingstest.Provider("submission://a.example.org", "submission://b.example.org", "submissions://a.example.org", "submission://a.example.org:465", "submission://a.example.org:25")
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.Services {
-		histories[s] = seen(s.String())
+		histories[s] = settings.Views{seen(s.String())}
 	}
 	set := compile(t, settings.Verify(p, histories, settingstest.Now, policy), "example.org", srvrecords.Options{})
 	want := []string{

@@ -61,11 +61,22 @@ with it. Exit code 1: there are faults; 2: it cannot be read.`,
 				fmt.Fprintln(a.stderr, err)
 				return errFaults
 			}
+			accounts, open, err := probeAccounts(cfg)
+			for _, w := range open {
+				fmt.Fprintln(a.stderr, "warning: "+w)
+			}
+			if err != nil {
+				fmt.Fprintln(a.stderr, err)
+				return errFaults
+			}
 			domains := 0
 			for range cfg.Domains() {
 				domains++
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s is good: providers %d, domains %d\n", cfg.File, len(cfg.Providers), domains)
+			if _, err = fmt.Fprintf(a.stdout, "%s is good: providers %d, domains %d\n", cfg.File, len(cfg.Providers), domains); err != nil || len(accounts) == 0 {
+				return err
+			}
+			_, err = fmt.Fprintf(a.stdout, "probe accounts: %d\n", len(accounts))
 			return err
 		},
 	}

@@ -19,6 +19,7 @@ import (
 	"mailconfd/config"
 	"mailconfd/internal/lab"
 	"mailconfd/internal/server"
+	"mailconfd/internal/store"
 	"mailconfd/settings"
 )
 
@@ -159,7 +160,7 @@ func (s *show) build(listen string) error {
 	if s.world, err = s.outside(cfg, 10*time.Second); err != nil {
 		return err
 	}
-	if s.daemon, err = newDaemon(cfg, s.world, s.log); err != nil {
+	if s.daemon, err = newDaemon(cfg, s.world, &store.Memory{}, s.log); err != nil {
 		return err
 	}
 	s.daemon.changed = s.changed

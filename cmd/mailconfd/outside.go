@@ -122,16 +122,17 @@ func blind(seen []settings.Observation) error {
 
 // verify decides, from one look at a provider, what may be published now.
 func verify(p settings.Provider, seen []settings.Observation, policy settings.Policy) settings.Result {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, o := range seen {
-		histories[o.Service] = settings.Fold(o)
+		histories[o.Service] = settings.Views{settings.Fold(o)}
 	}
 	return settings.Verify(p, histories, time.Now(), policy)
 }
 
-// view is what a command that answers at once knows: it probes each provider once,
-// when it is first asked about.
+// view is what a command that answers at once knows: from a state that a daemon keeps fresh;
+// without one it probes each provider once, when it is first asked about.
 type view struct {
+	known     *known
 	app       *app
 	cfg       config.Config
 	world     world
@@ -140,7 +141,8 @@ type view struct {
 }
 
 // view loads the configuration, or makes one of a mail host and domains.
-func (a *app) view(c *cobra.Command, timeout time.Duration, mailHost string, domains ...string) (*view, error) {
+// With probeNow it looks by itself in any case.
+func (a *app) view(c *cobra.Command, timeout time.Duration, probeNow bool, mailHost string, domains ...string) (*view, error) {
 	if mailHost == "" {
 		domains = nil // they are looked for in the configuration
 	}
@@ -152,7 +154,11 @@ func (a *app) view(c *cobra.Command, timeout time.Duration, mailHost string, dom
 	if err != nil {
 		return nil, err
 	}
-	return &view{a, cfg, w, directoryOf(cfg, directory.NewMXCache(w)), map[string]settings.Result{}}, nil
+	v := &view{app: a, cfg: cfg, world: w, directory: directoryOf(cfg, directory.NewMXCache(w)), results: map[string]settings.Result{}}
+	if !probeNow {
+		v.known = a.readState(c.Context(), cfg.State)
+	}
+	return v, nil
 }
 
 // of decides what may be published now for a domain.
@@ -164,6 +170,9 @@ func (v *view) of(ctx context.Context, domain string) (settings.Result, error) {
 	i := slices.IndexFunc(v.cfg.Providers, func(p settings.Provider) bool { return p.Name == name })
 	if i < 0 {
 		return settings.Result{}, fmt.Errorf("%s: no domain of the configuration matches; add it under domains, or give --mail-host HOST", domain)
+	}
+	if result, fresh := v.known.of(v.cfg, i); fresh {
+		v.results[name] = result
 	}
 	if _, known := v.results[name]; !known {
 		seen, err := v.app.look(ctx, v.world, v.cfg.Providers[i].Candidates())

@@ -220,6 +220,11 @@ func (s screen) toMend(seen []settings.Observation) {
 	if len(all) > 0 {
 		s.heading("To mend")
 	}
+	s.problems(all)
+}
+
+// problems prints kinds of failures and warnings.
+func (s screen) problems(all []*problem) {
 	for _, p := range all {
 		s.paragraph(4, "  "+p.mark, s.paint(text.Bold, p.kind)+": "+p.meaning)
 		for _, detail := range p.details {

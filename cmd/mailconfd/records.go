@@ -16,12 +16,14 @@ func (a *app) records() *cobra.Command {
 	var (
 		timeout, ttl time.Duration
 		mailHost, as string
+		probeNow     bool
 	)
 	c := &cobra.Command{
 		Use:   "records [DOMAIN…]",
 		Short: "print the DNS records that the verified services call for",
-		Long: `records probes the services now and prints the SRV records of RFC 6186 and its
-successors for each domain, as a zone file has them: paste them into the zone.
+		Long: `records prints the SRV records of RFC 6186 and its successors for each domain, as a
+zone file has them: paste them into the zone. It says what "mailconfd serve" has
+seen; where there is nothing fresh, or with --probe, it looks at the mail servers.
 What has no record is told on stderr, with the reason. Without a DOMAIN, all
 domains that the configuration names are printed.`,
 		Example: `  mailconfd records example.org --mail-host mail.example.org`,
@@ -29,7 +31,7 @@ domains that the configuration names are printed.`,
 			if err := format(as, "zone", "json"); err != nil {
 				return err
 			}
-			view, err := a.view(c, timeout, mailHost, args...)
+			view, err := a.view(c, timeout, probeNow, mailHost, args...)
 			if err != nil {
 				return err
 			}
@@ -68,6 +70,8 @@ domains that the configuration names are printed.`,
 		},
 	}
 	lookOutside(c, &timeout)
+	configKeys(c, "state")
+	c.Flags().BoolVar(&probeNow, "probe", false, "look at the mail servers now, whatever a daemon knows")
 	c.Flags().StringVar(&mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
 	c.Flags().StringVar(&as, "format", "zone", "`FORMAT` of the records: zone or json (one object a domain)")
 	c.Flags().DurationVar(&ttl, "ttl", srvrecords.DefaultTTL, "`TIME` that resolvers may keep a record")

@@ -17,6 +17,7 @@ func (a *app) render() *cobra.Command {
 	var (
 		timeout  time.Duration
 		mailHost string
+		probeNow bool
 	)
 	var names []string
 	for _, f := range server.Formats() {
@@ -25,8 +26,9 @@ func (a *app) render() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "render FORMAT ADDRESS",
 		Short: "print the exact bytes that a client would get",
-		Long: `render probes the services of the address's provider now and prints the document
-that a client would get for the address, or for a domain alone. FORMAT is ` + strings.Join(names, " or ") + `.
+		Long: `render prints the document that a client would get for the address, or for a domain
+alone. It says what "mailconfd serve" has seen; where there is nothing fresh, or with
+--probe, it looks at the mail servers. FORMAT is ` + strings.Join(names, " or ") + `.
 Exit code 1: the document is not published; the reasons are on stderr.`,
 		Example:   `  mailconfd render autoconfig jane@example.org --mail-host mail.example.org`,
 		ValidArgs: names,
@@ -45,7 +47,7 @@ Exit code 1: the document is not published; the reasons are on stderr.`,
 			if err != nil {
 				return err
 			}
-			view, err := a.view(c, timeout, mailHost, address.Domain)
+			view, err := a.view(c, timeout, probeNow, mailHost, address.Domain)
 			if err != nil {
 				return err
 			}
@@ -64,6 +66,8 @@ Exit code 1: the document is not published; the reasons are on stderr.`,
 		},
 	}
 	lookOutside(c, &timeout)
+	configKeys(c, "state")
+	c.Flags().BoolVar(&probeNow, "probe", false, "look at the mail servers now, whatever a daemon knows")
 	c.Flags().StringVar(&mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
 	return c
 }

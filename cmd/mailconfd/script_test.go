@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
 // script is one story. Beside the commands of testscript there are break, mend, get,
-// await and hangup, below, and map and zone in script_lab_test.go.
+// await and hangup, below, map and zone in script_lab_test.go, and those of login_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -36,8 +37,8 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
-			"map": mapNames, "zone": setZone, "awaitfile": awaitFile,
+			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
+			"map": mapNames, "zone": setZone, "awaitfile": awaitFile, "logins": setLogins, "crash": crash, "leakless": leakless,
 		},
 	})
 }
@@ -59,6 +60,7 @@ func setUpLab(env *testscript.Env) error {
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())
+	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 	if err := writeWebCertificate(env, internet); err != nil {
 		return err
 	}
@@ -74,6 +76,15 @@ func setUpLab(env *testscript.Env) error {
 }
 
 func internetOf(ts *testscript.TestScript) *lab.Internet { return ts.Value(labKey{}).(*lab.Internet) }
+
+// sqlite: sqlite FILE STATEMENT
+func sqlite(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+}
 
 // breakService: break SERVICE=FAULT ...
 func breakService(ts *testscript.TestScript, neg bool, args []string) {

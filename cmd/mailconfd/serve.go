@@ -20,9 +20,9 @@ import (
 
 	"mailconfd/config"
 	"mailconfd/internal/directory"
+	"mailconfd/internal/login"
 	"mailconfd/internal/monitor"
 	"mailconfd/internal/server"
-	"mailconfd/internal/store"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
 )
@@ -37,8 +37,9 @@ func (a *app) serve() *cobra.Command {
 		Short: "probe, verify, and answer mail clients over HTTP(S)",
 		Long: `serve probes the providers' mail servers again and again, and answers Thunderbird,
 Outlook and others for the domains, from what was seen to work. It answers at
-once: 503 until the first probes have ended. SIGHUP reads the configuration
-again; a bad one leaves the good one running.`,
+once: 503 until the first probes have ended. What was seen is kept in --state, by
+default a file, so that a restart answers as before. SIGHUP reads the
+configuration again; a bad one leaves the good one running.`,
 		Example: `  mailconfd serve example.org --mail-host mail.example.org
   mailconfd serve --config /etc/mailconfd/mailconfd.yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,7 +58,12 @@ again; a bad one leaves the good one running.`,
 			if err != nil {
 				return err
 			}
-			d, err := newDaemon(cfg, world, a.log)
+			state, err := a.openState(c.Context(), cfg.State)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = state.Close() }()
+			d, err := newDaemon(cfg, world, state, a.log)
 			if err != nil {
 				return err
 			}
@@ -94,6 +100,9 @@ type daemon struct {
 	server    *server.Server
 	monitor   *monitor.Monitor
 	checks    *selfCheck
+	logins    *logins
+	accounts  []login.Declared // to begin with
+	sight     *sight           // what the operator is shown
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -106,7 +115,7 @@ type told struct {
 }
 
 // newDaemon builds everything and starts nothing.
-func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
+func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d := &daemon{cfg: cfg, log: log, mx: directory.NewMXCache(w), told: map[string]told{}}
@@ -120,15 +129,21 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	d.checks = newSelfCheck(w, log, registry)
 	d.checks.take(cfg)
 	d.directory.Store(directoryOf(cfg, d.mx))
+	d.logins = newLogins(w, state, log, registry, func(provider string) { d.monitor.Reconsider(provider) })
+	var err error
+	if d.accounts, err = d.logins.read(cfg); err != nil {
+		return nil, err
+	}
 	d.monitor = monitor.New(monitor.Options{
-		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
-		Changed: d.publish, Retired: d.retire,
+		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
+		Changed: d.publish, Retired: d.retire, Logins: d.logins.Logins,
 	})
+	d.sight = newSight(d, state, cfg)
+	registry.MustRegister(d.sight)
 	options := server.Options{
-		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, MaxAge: maxAge(cfg),
+		Finder: d, Log: log, Metrics: registry, Ready: d.monitor.Ready, State: d.monitor.State, MaxAge: maxAge(cfg), Operator: d.sight,
 		TrustedProxies: cfg.TrustedProxies, CanonicalHost: cfg.CanonicalHost,
 	}
-	var err error
 	if cfg.TLS.Mode == config.TLSFiles {
 		if options.Certificates, err = server.LoadCertificates(log, time.Now, keyPairs(cfg)...); err != nil {
 			return nil, err
@@ -179,7 +194,18 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
+		d.logins.declare(ctx, d.accounts) // what they have proved counts from the beginning
 		d.monitor.Run(ctx, declared(d.cfg))
+	}()
+	loggingIn := make(chan struct{})
+	go func() {
+		defer close(loggingIn)
+		d.logins.Run(ctx)
+	}()
+	expiring := make(chan struct{})
+	go func() {
+		defer close(expiring)
+		d.sight.watchCertificates(ctx)
 	}()
 	reloading := make(chan struct{})
 	go func() {
@@ -198,13 +224,22 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 		defer close(checking)
 		d.checks.run(ctx)
 	}()
+	select { // who restarts answers as before, from the first request on
+	case <-d.monitor.Loaded():
+	case <-time.After(loadTime):
+	}
 	err := d.server.Serve(ctx, listeners...)
 	stop()
 	<-watching
+	<-loggingIn
+	<-expiring
 	<-reloading
 	<-checking
 	return err
 }
+
+// loadTime is how long requests wait, at the start, for a state that does not answer.
+const loadTime = 3 * time.Second
 
 func declared(cfg config.Config) monitor.Declared {
 	return monitor.Declared{Providers: cfg.Providers, Policy: cfg.Policy, Interval: cfg.Probe.Interval}
@@ -219,16 +254,22 @@ const (
 // reload takes up a new configuration, if it is good.
 func (d *daemon) reload(ctx context.Context, load func() (config.Config, error)) {
 	cfg, err := load()
+	var accounts []login.Declared
+	if err == nil {
+		accounts, err = d.logins.read(cfg)
+	}
 	if err != nil {
 		d.log.Error("the configuration was not reloaded; the one before stays in force", "error", err)
 		d.reloads.WithLabelValues(reloadRefused).Inc()
 		return
 	}
+	d.logins.declare(ctx, accounts)
 	if d.monitor.Declare(ctx, declared(cfg)) != nil {
 		return
 	}
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.checks.take(cfg)
+	d.sight.take(cfg)
 	d.server.SetMaxAge(maxAge(cfg))
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
@@ -248,6 +289,7 @@ func changedUntilRestart(old, now config.Config) []string {
 	}{
 		{"listen", old.Listen, now.Listen},
 		{"admin_listen", old.AdminListen, now.AdminListen},
+		{"state", old.State, now.State},
 		{"trusted_proxies", old.TrustedProxies, now.TrustedProxies},
 		{"canonical_host", old.CanonicalHost, now.CanonicalHost},
 		{"resolver", old.Resolver, now.Resolver},
@@ -279,6 +321,7 @@ func maxAge(cfg config.Config) time.Duration { return min(cfg.Probe.Interval, ti
 // for clients.
 func (d *daemon) publish(p settings.Provider, r settings.Result) {
 	missing := d.server.Publish(p.Name, r.Verified)
+	d.logins.verified(p, r)
 	if !slices.ContainsFunc(settings.Roles(), func(role settings.Role) bool { return r.Verified.Undecided(role) || r.Verified.Unprobed(role) }) {
 		d.tell(p, r, missing)
 	}
@@ -302,6 +345,14 @@ func (d *daemon) tell(p settings.Provider, r settings.Result, missing []error) {
 		}
 		if slices.Contains(p.NotOffered, role) && now.answers[role] != "none" {
 			missing = append(missing, fmt.Errorf("%s is said not to be offered, and works: it is published", role))
+		}
+	}
+	for _, disagreement := range r.Disagree {
+		missing = append(missing, fmt.Errorf("vantages disagree: %s", disagreement))
+	}
+	for _, w := range r.Withheld {
+		if w.Why == settings.WhyLogin {
+			missing = append(missing, errors.New(w.String()))
 		}
 	}
 	for _, err := range append(missing, leftOut(r)...) {
@@ -340,5 +391,6 @@ func leftOut(r settings.Result) []error {
 
 func (d *daemon) retire(provider string) {
 	d.server.Retire(provider)
+	d.logins.Verified(provider, nil)
 	delete(d.told, provider)
 }

@@ -166,6 +166,8 @@ func (f Fault) whyNot() string {
 		return fmt.Sprintf("%s makes no sense there", f)
 	case f.Kind == settings.FailureDNS || f.Kind == settings.FailureLocal:
 		return fmt.Sprintf("no server can show %s", f.Kind)
+	case f.Kind == settings.FailureLoginRejected || f.Kind == settings.FailureLoginRefused:
+		return fmt.Sprintf("only a login meets %s", f.Kind)
 	}
 	return fmt.Sprintf("no fault %q", f)
 }

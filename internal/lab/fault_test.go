@@ -49,14 +49,16 @@ func TestFaultsAreShown(t *testing.T) {
 	}
 }
 
-// Every kind that a server can show is shown; the two that it cannot show are refused.
+// Every kind that a server can show to a prober is shown; those that it cannot show, and
+// those that only a login meets, are refused.
 func TestFaultsAreComplete(t *testing.T) {
 	t.Parallel()
 	all := append(lab.Faults(settings.STARTTLS), lab.Faults(settings.ImplicitTLS)...)
 	internet := newLab(t)
 	for _, text := range settings.Failures() {
 		shown := slices.ContainsFunc(all, func(f lab.Fault) bool { return f.Kind == text.Kind })
-		if want := text.Kind != settings.FailureDNS && text.Kind != settings.FailureLocal; shown != want {
+		unseen := []settings.FailureKind{settings.FailureDNS, settings.FailureLocal, settings.FailureLoginRejected, settings.FailureLoginRefused}
+		if want := !slices.Contains(unseen, text.Kind); shown != want {
 			t.Errorf("%s: shown %t, want %t", text.Kind, shown, want)
 		}
 		if err := internet.Break(service(t, "imaps"), text.Kind); !shown && err == nil {

@@ -14,12 +14,12 @@ import (
 
 // newIMAPServer starts an IMAP server (RFC 9051) on go-imap, with an empty INBOX in
 // memory for the one user.
-func newIMAPServer(config *tls.Config) *server {
+func newIMAPServer(config *tls.Config, l *logins) *server {
 	mailbox := imapmemserver.NewUser(User, Password)
 	_ = mailbox.Create("INBOX", nil) // fails only for a name that is taken
 	s := imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return &imapSession{mailbox: mailbox}, nil, nil
+			return &imapSession{mailbox: mailbox, logins: l}, nil, nil
 		},
 		Caps:      imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}},
 		TLSConfig: config,
@@ -32,11 +32,12 @@ func newIMAPServer(config *tls.Config) *server {
 type imapSession struct {
 	*imapmemserver.UserSession // nil before the login
 	mailbox                    *imapmemserver.User
+	logins                     *logins
 }
 
 // Login opens the user's mailbox.
 func (s *imapSession) Login(user, password string) error {
-	if !knows(user, password) {
+	if !s.logins.admits(user, password) {
 		return imapserver.ErrAuthFailed
 	}
 	s.UserSession = imapmemserver.NewUserSession(s.mailbox)

@@ -298,6 +298,17 @@ func (n *Internet) Mend(service settings.Service) error {
 	return n.change(service, healthy.handle, Fault{}, n.addresses(service))
 }
 
+// SetLogins says under which user names the service's healthy server lets the user in.
+// Without it that is the whole address.
+func (n *Internet) SetLogins(service settings.Service, l Logins) error {
+	server, known := n.servers[service]
+	if !known {
+		return fmt.Errorf("set the logins of a service: %w", unknownService(service.String()))
+	}
+	server.logins.Store(&l)
+	return nil
+}
+
 // addresses returns where the service is, whatever DNS says by now.
 func (n *Internet) addresses(service settings.Service) []netip.Addr {
 	var ips []netip.Addr

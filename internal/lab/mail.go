@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/emersion/go-sasl"
 
@@ -18,10 +20,32 @@ const (
 	Password = "correct horse battery staple"
 )
 
-// knows tells whether the password is the user's.
-func knows(user, password string) bool {
-	return user == User && password == Password
+// Logins says under which user names the one user of the lab's servers logs in.
+type Logins struct {
+	Address   bool // the whole address
+	LocalPart bool // what stands before the @
+	// Neither: passwords are offered and every login is refused, by SMTP in the words of
+	// Microsoft 365 where basic authentication is switched off.
 }
+
+// logins are those of one service; they can change while it runs.
+type logins struct{ atomic.Pointer[Logins] }
+
+// newLogins lets the user in with the whole address.
+func newLogins() *logins {
+	l := new(logins)
+	l.Store(&Logins{Address: true})
+	return l
+}
+
+// admits tells whether user name and password are the user's.
+func (l *logins) admits(user, password string) bool {
+	now, local := l.Load(), strings.TrimSuffix(User, "@"+Domain)
+	return password == Password && (user == User && now.Address || user == local && now.LocalPart)
+}
+
+// shut tells whether nobody is let in at all.
+func (l *logins) shut() bool { return *l.Load() == Logins{} }
 
 // passwordMechanisms are the SASL mechanisms that healthy servers offer inside TLS.
 func passwordMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
@@ -128,23 +152,27 @@ func (i *inlet) Addr() net.Addr { return &net.TCPAddr{} }
 type mailServer struct {
 	handle handler
 	close  func()
+	logins *logins
 }
 
 // newMailServer starts the healthy server that the lab has for the service.
 func newMailServer(service settings.Service, config *tls.Config) (mailServer, error) {
 	var s *server
+	l := newLogins()
 	switch service.Role() {
 	case settings.RoleSubmission:
-		s = newSMTPServer(config)
+		s = newSMTPServer(config, l)
 	case settings.RoleIMAP:
-		s = newIMAPServer(config)
+		s = newIMAPServer(config, l)
 	case settings.RolePOP3, settings.RoleSieve:
-		return mailServer{handle: healthy(service, config).serve, close: func() {}}, nil
+		line := healthy(service, config)
+		line.script.logins = l
+		return mailServer{handle: line.serve, close: func() {}, logins: l}, nil
 	default:
 		return mailServer{}, fmt.Errorf("start %s: the lab has no server for it", service)
 	}
 	if service.Security() == settings.ImplicitTLS {
 		s.implicit = config
 	}
-	return mailServer{handle: s.serve, close: s.close}, nil
+	return mailServer{handle: s.serve, close: s.close, logins: l}, nil
 }

@@ -407,3 +407,32 @@ func TestScriptedServersSpeakLikePostfixAndDovecot(t *testing.T) {
 		})
 	}
 }
+
+func TestSetLogins(t *testing.T) {
+	t.Parallel()
+	internet := newLab(t)
+	for _, tt := range []struct {
+		logins lab.Logins
+		user   string
+		want   string
+	}{
+		{lab.Logins{Address: true}, "jane", "-ERR"},
+		{lab.Logins{LocalPart: true}, "jane", "+OK"},
+		{lab.Logins{LocalPart: true}, lab.User, "-ERR"},
+		{lab.Logins{Address: true, LocalPart: true}, lab.User, "+OK"},
+		{lab.Logins{}, lab.User, "-ERR"},
+	} {
+		if err := internet.SetLogins(service(t, "pop3s"), tt.logins); err != nil {
+			t.Fatal(err)
+		}
+		c := dial(t, internet, service(t, "pop3s"))
+		if err := c.enter(trusting(internet)); err != nil {
+			t.Fatal(err)
+		}
+		c.send("AUTH PLAIN " + plain(tt.user, lab.Password))
+		c.want(tt.want)
+	}
+	if err := internet.SetLogins(settings.Service{}, lab.Logins{}); err == nil {
+		t.Error("an unknown service has logins")
+	}
+}

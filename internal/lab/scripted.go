@@ -37,6 +37,7 @@ type script struct {
 
 	mechanisms      []string // offered inside TLS
 	clearMechanisms []string // offered before
+	logins          *logins  // who is let in
 
 	// open, if set, is done before anything is said or read; opening, if set, in
 	// place of the greeting. If they return false the connection has ended.
@@ -62,6 +63,7 @@ func healthy(service settings.Service, config *tls.Config) scripted {
 		implicit:   implicit,
 		starttls:   !implicit,
 		mechanisms: passwordMechanisms(),
+		logins:     newLogins(),
 	}}
 }
 
@@ -178,7 +180,7 @@ func (s *session) mechanisms() []string {
 func (s *session) offersPassword() bool { return slices.Contains(s.mechanisms(), sasl.Plain) }
 
 // login lets the user in if the password is right.
-func (s *session) login(user, password string) { s.loggedIn = knows(user, password) }
+func (s *session) login(user, password string) { s.loggedIn = s.script.logins.admits(user, password) }
 
 // authenticate runs a SASL exchange. ask sends a challenge and returns the response,
 // in Base64 or "*" to give up.

@@ -20,9 +20,9 @@ const (
 
 // newSMTPServer starts a submission server (RFC 6409) on go-smtp. It takes mail from
 // the one user, over TLS only, and throws it away.
-func newSMTPServer(config *tls.Config) *server {
+func newSMTPServer(config *tls.Config, l *logins) *server {
 	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
-		return &submission{}, nil
+		return &submission{logins: l}, nil
 	}))
 	s.Domain = Host
 	s.TLSConfig = config
@@ -35,7 +35,15 @@ func newSMTPServer(config *tls.Config) *server {
 }
 
 // submission is one session of the submission server.
-type submission struct{ in bool }
+type submission struct {
+	logins *logins
+	in     bool
+}
+
+// errBasicAuth is how Microsoft 365 answers where basic authentication is switched off.
+var errBasicAuth = &smtp.SMTPError{
+	Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 139}, Message: "Authentication unsuccessful, basic authentication is disabled.",
+}
 
 // AuthMechanisms returns what is offered inside TLS.
 func (*submission) AuthMechanisms() []string { return passwordMechanisms() }
@@ -43,7 +51,10 @@ func (*submission) AuthMechanisms() []string { return passwordMechanisms() }
 // Auth starts a login.
 func (s *submission) Auth(mechanism string) (sasl.Server, error) {
 	exchange := newSASL(mechanism, func(user, password string) error {
-		if !knows(user, password) {
+		switch {
+		case s.logins.shut():
+			return errBasicAuth
+		case !s.logins.admits(user, password):
 			return smtp.ErrAuthFailed
 		}
 		s.in = true

@@ -1,13 +1,17 @@
 // Package monitor keeps looking: it probes every declared service when it is due,
 // saves what was seen, and hands on what may be published for a provider whenever
-// that changes. It decides nothing itself: settings.Verify does, and when time alone
-// changes the answer, a timer asks it again.
+// that changes, whoever has seen it. It decides nothing itself: settings.Verify does,
+// and when time alone changes the answer, a timer asks it again.
+//
+// The schedule and what was seen are in a Store, which other processes may share. What
+// it needs of that it holds in memory too, and goes on with it while the store is down.
 //
 // Requests never come here and never wait for a probe.
 package monitor
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,21 +22,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mailconfd/internal/queue"
 	"mailconfd/settings"
 )
 
 // Prober makes one round of probes of one service. It must end when ctx does.
 type Prober interface {
 	Probe(context.Context, settings.Service) settings.Observation
-}
-
-// Store keeps histories. An error means that the observation was not kept; the
-// monitor then goes on with what it holds in memory.
-type Store interface {
-	// Save adds an observation and returns the history that it makes.
-	Save(context.Context, settings.Observation) (settings.History, error)
-	// Histories returns what is known of the services; one never seen is left out.
-	Histories(context.Context, []settings.Service) (map[settings.Service]settings.History, error)
 }
 
 // Declared is what the operator has written: it can change while the monitor runs.
@@ -44,13 +40,17 @@ type Declared struct {
 
 // Options are what a Monitor works with. Prober, Store and Changed are needed.
 type Options struct {
-	Prober Prober
-	Store  Store
+	Prober  Prober
+	Store   Store
+	Vantage string // where this process stands; "": here
 	// Changed is told, one call at a time, what may be published for a provider, first
 	// when its declaration is taken up and then whenever it changes.
 	Changed func(settings.Provider, settings.Result)
 	// Retired is told that a provider is no longer declared.
 	Retired func(provider string)
+	// Logins returns what logins to a provider's services came to, for settings.Verify. It
+	// does not wait. Default: nobody has logged in.
+	Logins  func(provider string) []settings.Login
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none
 	AtOnce  int                   // probes at once in total; 0: 250
@@ -60,23 +60,32 @@ type Options struct {
 // start it with Run.
 type Monitor struct {
 	options Options
+	owner   string // of our claims
 	probes  *prometheus.CounterVec
+	errors  prometheus.Counter
 
 	declare chan declaration
-	results chan settings.Observation
+	results chan result
+	answers chan answer
 	ready   atomic.Bool
+	down    atomic.Pointer[error] // why the store cannot be used; nil: it can
+	loaded  chan struct{}         // closed by once when the store has answered, or failed
+	once    sync.Once
+	again   again
 
 	// What follows is changed by the goroutine of Run alone, and under mu; that goroutine
 	// reads it without.
-	mu        sync.RWMutex
-	declared  Declared
-	services  map[settings.Service]*watched
-	providers map[string]*published
+	mu         sync.RWMutex
+	declared   Declared
+	services   map[settings.Service]*watched
+	providers  map[string]*published
+	generation int64 // of the store, up to which everything is known
 
-	// The schedule belongs to the goroutine of Run.
-	due     queue[settings.Service]
-	changes queue[string] // providers, by when time alone changes what is published
+	// What follows belongs to the goroutine of Run.
+	due     queue.Queue[settings.Service] // as far as known here; obeyed while the store is down
+	changes queue.Queue[string]           // providers, by when time alone changes what is published
 	probing map[settings.Service]bool
+	errand  errand
 }
 
 type declaration struct {
@@ -86,8 +95,9 @@ type declaration struct {
 
 // watched is a declared service.
 type watched struct {
-	history settings.History
-	tries   int // probes in a row that failed
+	own     Entry            // as our vantage sees it
+	unsaved bool             // own holds what the store does not have
+	others  map[string]Entry // as others see it, by vantage
 	users   []*published
 }
 
@@ -103,19 +113,30 @@ func New(o Options) *Monitor {
 	if o.AtOnce <= 0 {
 		o.AtOnce = 250
 	}
+	if o.Vantage == "" {
+		o.Vantage = "here"
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Retired == nil {
 		o.Retired = func(string) {}
 	}
+	if o.Logins == nil {
+		o.Logins = func(string) []settings.Login { return nil }
+	}
 	m := &Monitor{
 		options:   o,
+		owner:     rand.Text(),
 		declare:   make(chan declaration),
-		results:   make(chan settings.Observation),
+		results:   make(chan result),
+		answers:   make(chan answer),
+		loaded:    make(chan struct{}),
+		again:     again{wake: make(chan struct{}, 1)},
 		services:  map[settings.Service]*watched{},
 		providers: map[string]*published{},
 		probing:   map[settings.Service]bool{},
+		errand:    errand{hurry: map[settings.Service]time.Time{}},
 	}
 	m.register(o.Metrics)
 	return m
@@ -160,35 +181,79 @@ func (m *Monitor) Ready() error {
 	return nil
 }
 
+// State returns why the store cannot be used just now, nil if it can. What is seen
+// meanwhile is kept in memory, and saved when the store is back.
+func (m *Monitor) State() error {
+	if err := m.down.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Loaded is closed once what the store knows is taken up, or the store could not be used.
+// Who waits for it before answering lets nobody see that the process was started again.
+func (m *Monitor) Loaded() <-chan struct{} { return m.loaded }
+
 // Run watches until ctx ends. It returns when every probe has ended too.
 func (m *Monitor) Run(ctx context.Context, d Declared) {
-	m.take(ctx, d)
+	m.errand.tidy = time.Now().Add(tidyTime)
+	m.take(d)
 	for {
-		m.start(ctx)
+		m.callStore(ctx)
+		m.startAlone(ctx)
 		timer := time.NewTimer(time.Until(m.next()))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			for range m.probing {
-				<-m.results
-			}
+			m.end(ctx)
 			return
 		case d := <-m.declare:
-			m.take(ctx, d.Declared)
+			m.take(d.Declared)
 			close(d.taken)
-		case o := <-m.results:
-			delete(m.probing, o.Service)
-			m.saw(ctx, o)
-		case now := <-timer.C:
-			m.timePassed(now)
+		case r := <-m.results:
+			m.saw(r)
+		case a := <-m.answers:
+			m.answered(ctx, a)
+		case <-m.again.wake:
+			m.reconsider()
+		case <-timer.C:
 		}
 		timer.Stop()
+		m.timePassed(time.Now())
 	}
+}
+
+// end waits for what is under way.
+func (m *Monitor) end(ctx context.Context) {
+	if m.errand.calling {
+		for _, c := range (<-m.answers).claims {
+			m.release(ctx, c)
+		}
+	}
+	for range m.probing {
+		<-m.results
+	}
+}
+
+// next returns when something is to be done: the store is asked, a probe becomes due
+// that the store cannot tell, or time alone changes what is published.
+func (m *Monitor) next() time.Time {
+	next := time.Now().Add(time.Hour)
+	if !m.errand.calling {
+		next = m.errand.next
+	}
+	if _, due, ok := m.due.First(); ok && m.State() != nil && len(m.probing) < m.options.AtOnce && due.Before(next) {
+		next = due
+	}
+	if _, due, ok := m.changes.First(); ok && due.Before(next) {
+		next = due
+	}
+	return next
 }
 
 // take puts a new declaration to work: services that are new are due at once,
 // services that are gone are forgotten.
-func (m *Monitor) take(ctx context.Context, d Declared) {
+func (m *Monitor) take(d Declared) {
 	users := map[settings.Service][]*published{}
 	providers := map[string]*published{}
 	for _, p := range d.Providers {
@@ -204,9 +269,9 @@ func (m *Monitor) take(ctx context.Context, d Declared) {
 			users[s] = append(users[s], now)
 		}
 	}
-	gone := m.replace(ctx, d, users, providers)
+	gone := m.replace(d, users, providers)
 	for _, name := range gone {
-		m.changes.set(name, time.Time{})
+		m.changes.Set(name, time.Time{})
 		m.options.Retired(name)
 	}
 	for _, p := range d.Providers {
@@ -215,33 +280,29 @@ func (m *Monitor) take(ctx context.Context, d Declared) {
 }
 
 // replace sets who is declared, plans when each service is looked at, and returns the
-// providers that are gone.
-func (m *Monitor) replace(ctx context.Context, d Declared, users map[settings.Service][]*published, providers map[string]*published) (gone []string) {
-	known, err := m.options.Store.Histories(ctx, slices.SortedFunc(maps.Keys(users), settings.Service.Compare))
-	if err != nil {
-		m.options.Log.Error("histories cannot be read; starting without them", "error", err)
-	}
+// providers that are gone. What the store knows of new services comes with its next answer.
+func (m *Monitor) replace(d Declared, users map[settings.Service][]*published, providers map[string]*published) (gone []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s := range m.services {
 		if users[s] == nil {
 			delete(m.services, s)
-			m.due.set(s, time.Time{})
+			m.due.Set(s, time.Time{})
 		}
 	}
 	now := time.Now()
 	for s, by := range users {
 		w := m.services[s]
 		if w == nil {
-			w = &watched{history: known[s]}
+			w = &watched{own: Entry{Service: s, Vantage: m.options.Vantage}, others: map[string]Entry{}}
 			m.services[s] = w
-			m.due.set(s, now)
+			m.plan(s, now)
 		}
 		w.users = by
-		if latest := now.Add(d.Interval); w.tries > 0 {
-			m.due.set(s, now)
-		} else if m.due.due(s).After(latest) {
-			m.due.set(s, latest)
+		if w.own.Tries > 0 {
+			m.hurry(s, now)
+		} else if latest := now.Add(d.Interval); m.due.Due(s).After(latest) {
+			m.due.Set(s, latest)
 		}
 	}
 	for name := range m.providers {
@@ -250,86 +311,42 @@ func (m *Monitor) replace(ctx context.Context, d Declared, users map[settings.Se
 		}
 	}
 	m.declared, m.providers = d, providers
+	m.errand.version++
+	m.generation = 0
 	return gone
 }
 
-// start begins the probes that are due, as many as may run.
-func (m *Monitor) start(ctx context.Context) {
-	now := time.Now()
-	for len(m.probing) < m.options.AtOnce {
-		s, due, ok := m.due.first()
-		if !ok || due.After(now) {
-			return
-		}
-		m.due.set(s, time.Time{}) // until the result is there
-		if m.probing[s] {
-			continue // it was retired and declared again meanwhile; the result will do
-		}
-		m.probing[s] = true
-		go func() { m.results <- m.look(ctx, s) }()
+// plan notes when a service is due. One that is being probed is in no queue.
+func (m *Monitor) plan(s settings.Service, due time.Time) {
+	if !m.probing[s] {
+		m.due.Set(s, due)
 	}
 }
 
-// next returns when something is to be done: a probe becomes due, or time alone
-// changes what is published.
-func (m *Monitor) next() time.Time {
-	next := time.Now().Add(time.Hour)
-	if _, due, ok := m.due.first(); ok && len(m.probing) < m.options.AtOnce && due.Before(next) {
-		next = due
+// hurry brings a probe forward, here and in the store.
+func (m *Monitor) hurry(s settings.Service, due time.Time) {
+	m.errand.hurry[s] = due
+	if m.due.Due(s).After(due) {
+		m.due.Set(s, due)
 	}
-	if _, due, ok := m.changes.first(); ok && due.Before(next) {
-		next = due
-	}
-	return next
 }
 
 // timePassed asks again for those whose answer time alone has changed.
 func (m *Monitor) timePassed(now time.Time) {
 	for {
-		name, due, ok := m.changes.first()
+		name, due, ok := m.changes.First()
 		if !ok || due.After(now) {
 			return
 		}
-		m.changes.set(name, time.Time{})
+		m.changes.Set(name, time.Time{})
 		m.verify(m.providers[name])
-	}
-}
-
-// saw takes in what a probe saw.
-func (m *Monitor) saw(ctx context.Context, o settings.Observation) {
-	w := m.services[o.Service]
-	if w == nil || ctx.Err() != nil {
-		return // no longer declared; or cut short by our own end, which says nothing of the service
-	}
-	before := w.history
-	history, err := m.options.Store.Save(ctx, o)
-	if err != nil {
-		m.options.Log.Error("an observation was not kept", "service", o.Service.String(), "error", err)
-		history = before.Add(o)
-	}
-	verdict := o.Verdict()
-	m.mu.Lock()
-	w.history = history
-	m.mu.Unlock()
-	w.tries++
-	if verdict.Verified {
-		w.tries = 0
-	}
-	m.count(o.Service, verdict)
-	m.report(o.Service, before, verdict)
-	m.due.set(o.Service, time.Now().Add(delay(w, m.declared.Interval)))
-	for _, p := range w.users {
-		m.verify(p)
-		if !verdict.Verified {
-			m.hurryStandIns(p, o.Service)
-		}
 	}
 }
 
 // hurryStandIns looks at the other services of a role soon when a published one has
 // failed: it can step back only behind what has been seen to work since.
 func (m *Monitor) hurryStandIns(p *published, failed settings.Service) {
-	since := m.services[failed].history.Failed.First
+	since := m.services[failed].own.History.Failed.First
 	answers := p.result.Verified.Services(failed.Role())
 	if since.IsZero() || !slices.ContainsFunc(answers, func(a settings.Published) bool { return a.Service == failed }) {
 		return
@@ -337,33 +354,62 @@ func (m *Monitor) hurryStandIns(p *published, failed settings.Service) {
 	soon := time.Now().Add(soonest(m.declared.Interval))
 	for _, a := range answers {
 		w := m.services[a.Service]
-		if a.Service != failed && !w.history.Newest.At.After(since) && m.due.due(a.Service).After(soon) {
-			m.due.set(a.Service, soon)
+		if a.Service != failed && !w.own.History.Newest.At.After(since) && m.due.Due(a.Service).After(soon) {
+			m.hurry(a.Service, soon)
 		}
 	}
 }
 
 // verify asks what may be published now, and hands it on if that is new.
 func (m *Monitor) verify(p *published) {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.provider.Candidates() {
-		histories[s] = m.services[s].history
+		histories[s] = m.declared.Views(m.services[s].entries())
 	}
-	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy)
-	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld)
+	result := settings.Verify(p.provider, histories, time.Now(), m.declared.Policy, m.options.Logins(p.provider.Name)...)
+	same := p.told && result.Verified.Equal(p.result.Verified) && sameReasons(result.Withheld, p.result.Withheld) &&
+		sameDisagreements(result.Disagree, p.result.Disagree)
 	m.mu.Lock()
 	p.result = result
 	m.mu.Unlock()
-	m.changes.set(p.provider.Name, result.NextChange)
+	m.changes.Set(p.provider.Name, result.NextChange)
 	if !same {
 		p.told = true
 		m.options.Changed(p.provider, result)
 	}
 }
 
+// entries returns what the vantages see.
+func (w *watched) entries() []Entry { return slices.AppendSeq([]Entry{w.own}, maps.Values(w.others)) }
+
+// Views returns what the vantages see of one service. One that has not looked for a long
+// time, while another has, was given up or is cut off, and has no voice.
+func (d Declared) Views(entries []Entry) settings.Views {
+	var newest time.Time
+	for _, e := range entries {
+		if at := e.History.Newest.At; at.After(newest) {
+			newest = at
+		}
+	}
+	long := max(d.Policy.MaxAge, 2*d.Interval)
+	var views settings.Views
+	for _, e := range entries {
+		if at := e.History.Newest.At; !at.IsZero() && !at.Before(newest.Add(-long)) {
+			views = append(views, e.History)
+		}
+	}
+	return views
+}
+
 func sameReasons(a, b []settings.Withheld) bool {
 	return slices.EqualFunc(a, b, func(a, b settings.Withheld) bool {
 		return a.Service == b.Service && a.Why == b.Why && a.Closed == b.Closed && (a.Failure == nil) == (b.Failure == nil) &&
 			(a.Failure == nil || a.Failure.Kind == b.Failure.Kind)
+	})
+}
+
+func sameDisagreements(a, b []settings.Disagreement) bool {
+	return slices.EqualFunc(a, b, func(a, b settings.Disagreement) bool {
+		return a.Service == b.Service && slices.Equal(a.Works, b.Works) && len(a.Fails) == len(b.Fails)
 	})
 }

@@ -2,7 +2,6 @@ package monitor_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +73,18 @@ type bench struct {
 	*monitor.Monitor
 	registry *prometheus.Registry
 	said     []string // what was handed on: "main submission 587:probed …"
+	newest   settings.Result
 	stop     func()
+}
+
+// disagreed returns the services about which vantages disagree.
+func (b *bench) disagreed() (all []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range b.newest.Disagree {
+		all = append(all, d.Service.String())
+	}
+	return all
 }
 
 func (b *bench) say(what string) {
@@ -119,15 +129,22 @@ func declared(urls ...string) monitor.Declared {
 	}
 }
 
-func start(w *world, s monitor.Store, d monitor.Declared) *bench {
+func start(w *world, s monitor.Store, d monitor.Declared) *bench { return startAt("here", w, s, d) }
+
+func startAt(vantage string, w *world, s monitor.Store, d monitor.Declared) *bench {
 	b := &bench{world: w, registry: prometheus.NewRegistry()}
 	w.probes = map[string][]time.Time{}
 	if w.broken == nil {
 		w.broken = map[string]settings.FailureKind{}
 	}
 	b.Monitor = monitor.New(monitor.Options{
-		Prober: w, Store: s, Metrics: b.registry, AtOnce: 3,
-		Changed: func(p settings.Provider, r settings.Result) { b.say(say(p, r)) },
+		Prober: w, Store: s, Vantage: vantage, Metrics: b.registry, AtOnce: 3,
+		Changed: func(p settings.Provider, r settings.Result) {
+			b.say(say(p, r))
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.newest = r
+		},
 		Retired: func(name string) { b.say("retired " + name) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -339,30 +356,6 @@ func TestDeclare(t *testing.T) {
 	})
 }
 
-// forgetful is a store that does not work.
-type forgetful struct{}
-
-func (forgetful) Save(context.Context, settings.Observation) (settings.History, error) {
-	return settings.History{}, errors.New("disk full")
-}
-
-func (forgetful) Histories(context.Context, []settings.Service) (map[settings.Service]settings.History, error) {
-	return nil, errors.New("disk full")
-}
-
-func TestStoreThatFails(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := start(&world{}, forgetful{}, declared(s587))
-		defer b.stop()
-		b.set(s587, settings.FailureRefused)
-		pass(time.Hour)
-		if got, want := b.last(), "main 587:grace"; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	})
-}
-
 // stubborn is a prober that does not end with its context, or breaks down.
 type stubborn struct{ panics bool }
 
@@ -485,11 +478,21 @@ func TestMetrics(t *testing.T) {
 		w := &world{broken: map[string]settings.FailureKind{s587: settings.FailureRefused}}
 		b := start(w, &store.Memory{}, declared(s587, s465))
 		defer b.stop()
+		pass(time.Second)
 		want := `
 # HELP mailconfd_probes_total Probes by scheme and outcome: verified, or the kind of failure.
 # TYPE mailconfd_probes_total counter
 mailconfd_probes_total{outcome="refused",scheme="submission"} 1
 mailconfd_probes_total{outcome="verified",scheme="submissions"} 1
+# HELP mailconfd_state_errors_total Times that the state could not be used.
+# TYPE mailconfd_state_errors_total counter
+mailconfd_state_errors_total 0
+# HELP mailconfd_state_generation The generation of the state that the answers come from; replicas that share a state agree within seconds.
+# TYPE mailconfd_state_generation gauge
+mailconfd_state_generation 2
+# HELP mailconfd_state_up Whether the state can be used: 1, or 0 while what is seen is kept in memory only.
+# TYPE mailconfd_state_up gauge
+mailconfd_state_up 1
 # HELP mailconfd_services_published Services that are published, by role and basis.
 # TYPE mailconfd_services_published gauge
 mailconfd_services_published{basis="probed",role="submission"} 1

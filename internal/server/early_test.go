@@ -15,12 +15,12 @@ import (
 func TestEarlyAnswers(t *testing.T) {
 	t.Parallel()
 	p := settingstest.Provider("submission://smtp.example.org:587", "submission://smtp.example.org:2525", "submissions://smtp.example.org:465", "imaps://imap.example.org")
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for url, works := range map[string]bool{"submission://smtp.example.org:587": false, "submission://smtp.example.org:2525": true, "imaps://imap.example.org": true} {
 		s := settingstest.Service(url)
-		histories[s] = settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))
+		histories[s] = settings.Views{settings.Fold(settingstest.Failed(s, settingstest.Now, settings.FailureRefused))}
 		if works {
-			histories[s] = settings.Fold(settingstest.Seen(s, settingstest.Now))
+			histories[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now))}
 		}
 	}
 	verified := settings.Verify(p, histories, settingstest.Now, settings.DefaultPolicy()).Verified

@@ -47,7 +47,7 @@ var doors = [...]struct {
 	Open:     {"mail clients, over http", "listen", 4096},
 	Secure:   {"mail clients, over https", "tls.listen", 4096},
 	Redirect: {"mail clients, sent to https where it works", "tls.http_listen", 1024},
-	Admin:    {"the operator: metrics and health", "admin_listen", 64},
+	Admin:    {"the operator: page, metrics and health", "admin_listen", 64},
 }
 
 // String says to a person what the door is for.

@@ -131,7 +131,7 @@ func TestAdmin(t *testing.T) {
 		{errors.New("no provider has been probed yet"), "GET", "/readyz", 503, "not ready: no provider has been probed yet\n"},
 		{nil, "GET", "/metrics", 200, "mailconfd_http_requests_total"},
 		{nil, "GET", "/", 404, "/metrics"},
-		{nil, "POST", "/readyz", 404, "/metrics"},
+		{nil, "POST", "/readyz", 405, "read only"},
 		{nil, "GET", main, 404, "/metrics"},
 	} {
 		missing = c.missing

@@ -53,6 +53,11 @@ type Options struct {
 	Metrics *prometheus.Registry // the server's metrics go there, and /metrics shows all of it; nil: none
 	// Ready returns why the process cannot answer yet, for /readyz; nil: it always can.
 	Ready func() error
+	// State returns why what is learnt cannot be kept just now, for /readyz, which stays
+	// ready; nil: it is kept.
+	State func() error
+	// Operator is what the operator's page and API show; nil: there are none.
+	Operator Operator
 	// MaxAge is how long a client or proxy may keep a document; at most the probe
 	// interval makes sense. Zero: it has to ask again each time.
 	MaxAge time.Duration
@@ -85,6 +90,9 @@ func New(o Options) (*Server, error) {
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
+	if o.State == nil {
+		o.State = func() error { return nil }
+	}
 	if o.CanonicalHost != "" {
 		host, err := settings.ParseDomain(o.CanonicalHost)
 		if err != nil {
@@ -116,6 +124,9 @@ func (s *Server) Publish(provider string, v settings.Verified) []error {
 	s.change(func(all map[string]Answers) { all[provider] = answers })
 	return answers.Withheld()
 }
+
+// Answers returns what clients of a provider are told now.
+func (s *Server) Answers(provider string) Answers { return (*s.answers.Load())[provider] }
 
 // Retire forgets a provider. Domains that still lead to it get 503.
 func (s *Server) Retire(provider string) {

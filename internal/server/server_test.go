@@ -75,9 +75,9 @@ var (
 // firstRound is what is verified when 465 has answered and 587 has not yet.
 func firstRound() settings.Verified {
 	p := settingstest.Provider("submission://mail.example.org", "submissions://mail.example.org", "imaps://mail.example.org")
-	seen := map[settings.Service]settings.History{}
+	seen := map[settings.Service]settings.Views{}
 	for _, s := range p.Services[1:] {
-		seen[s] = settings.Fold(settingstest.Seen(s, settingstest.Now))
+		seen[s] = settings.Views{settings.Fold(settingstest.Seen(s, settingstest.Now))}
 	}
 	return settings.Verify(p, seen, settingstest.Now, settings.DefaultPolicy()).Verified
 }

@@ -63,12 +63,12 @@ func Verify(p settings.Provider) settings.Verified {
 
 // VerifyOnly verifies the services given; the provider's others were refused.
 func VerifyOnly(p settings.Provider, seen ...settings.Service) settings.Verified {
-	histories := map[settings.Service]settings.History{}
+	histories := map[settings.Service]settings.Views{}
 	for _, s := range p.Candidates() {
-		histories[s] = settings.Fold(Failed(s, Now, settings.FailureRefused))
+		histories[s] = settings.Views{settings.Fold(Failed(s, Now, settings.FailureRefused))}
 	}
 	for _, s := range seen {
-		histories[s] = settings.Fold(Seen(s, Now))
+		histories[s] = settings.Views{settings.Fold(Seen(s, Now))}
 	}
 	return settings.Verify(p, histories, Now, settings.DefaultPolicy()).Verified
 }

@@ -12,6 +12,7 @@ packages=(
   dovecot-lmtpd                                    # takes from Postfix what is sent to jane
   postfix                                          # submission and submissions
   thunderbird                                      # a mail client, about 310 MB
+  postgresql                                       # initdb and postgres; its service is not started
   bind9-utils                                      # named-checkzone
   iproute2 util-linux                              # ip; unshare and nsenter
   accountwizard libevolution evolution-data-server # KDE's ispdb; Evolution's library
