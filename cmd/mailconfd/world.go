@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"mailconfd/doctor"
@@ -57,6 +58,8 @@ func fetchFailure(err error) settings.Failure {
 		f.Kind = settings.FailureUnreachable
 	case errors.Is(err, context.Canceled):
 		f = settings.Failure{Kind: settings.FailureLocal, Detail: doing + ": doctor was stopped"}
+	case at.Stage == outside.StageAnswer && strings.Contains(at.Err.Error(), "server closed idle connection"):
+		f.Kind = settings.FailureReset // net/http saw the end before it had written the request, and has no other name for it
 	case at.Stage == outside.StageHandshake && f.Kind == settings.FailureLocal:
 		f.Kind = settings.FailureTLS
 	case at.Stage == outside.StageAnswer && f.Kind == settings.FailureLocal:
