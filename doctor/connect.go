@@ -36,7 +36,7 @@ func (e *examination) connectClient(r *ClientReport) {
 		sends = sends || s.Role == settings.RoleSubmission
 		reads = reads || s.Role == settings.RoleIMAP || s.Role == settings.RolePOP3
 		if strings.Contains(s.Username, "%") && !strings.Contains(e.address.Local, "%") {
-			r.Findings = merge(r.Findings, finding(KindUsername, r.Title+" logs in as "+s.Username, "").of("login "+s.Username))
+			r.Findings = merge(r.Findings, finding(KindUsername, r.Title+" logs in as "+s.Username, "").of("login "+s.Username).from(aboutLogin))
 		}
 		if f, bad := e.try(c, s); bad {
 			if s.Misread != "" {
@@ -92,7 +92,7 @@ func (e *examination) try(c client, s *Setting) (f Finding, bad bool) {
 		if len(s.needs) > 0 {
 			detail = fmt.Sprintf("%s offers %s; nothing but %s would be used", service, strings.Join(v.Auth, " "), strings.Join(s.needs, ", "))
 		}
-		return finding(KindNoPassword, detail, s.mend).of(service.String() + " " + strings.Join(s.needs, ",")), true
+		return finding(KindNoPassword, detail, s.mend).of(service.String() + " " + strings.Join(s.needs, ",")).from(service.String()), true
 	}
 	s.Failure = v.Failure
 	return e.broken(service, v, s.Source), true

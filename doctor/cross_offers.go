@@ -51,7 +51,7 @@ func (c *comparison) blame(k Kind, f *file, o offer, detail, remedy string) {
 		s, _ := o.service()
 		found.explains = append(found.explains, s.String())
 	case KindMeaningless:
-		found.explains = append(found.explains, "login")
+		found.explains = append(found.explains, aboutLogin)
 		if truth := c.truth(o.role, o.host, o.port); truth != "" {
 			other := o // what clients take the words for is not how the port encrypts
 			other.security = map[Security]Security{SecurityTLS: SecuritySTARTTLS, SecuritySTARTTLS: SecurityTLS}[truth]
@@ -202,11 +202,11 @@ func (c *comparison) username(file *file, n *node, where string) {
 		c.blame(KindMeaningless, file, o, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>")
 	case rest != name && fill(name, c.address) == c.address.String():
 		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "write <username>%EMAILADDRESS%</username>, which means the same")
-		f.explains = []string{"login"}
+		f.explains = []string{aboutLogin}
 		c.add(f, c.strangers()...)
 	case rest != name:
 		f := finding(KindUsername, fmt.Sprintf("%s: username %q", where, shown(name)), "let the full address log in too, and write <username>%EMAILADDRESS%</username>")
-		f.Weight, f.explains = Warning, []string{"login"}
+		f.Weight, f.explains = Warning, []string{aboutLogin}
 		c.add(f, c.strangers()...)
 	}
 }

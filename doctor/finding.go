@@ -18,6 +18,15 @@ func finding(k Kind, detail, remedy string) Finding {
 	}
 }
 
+// aboutLogin is the subject of what is wrong with the user names that are published.
+const aboutLogin = "login"
+
+// from says what a finding follows from, if there is a finding about that.
+func (f Finding) from(subjects ...string) Finding {
+	f.follows = append(f.follows, subjects...)
+	return f
+}
+
 // of says what a finding is about, so that others with the same kind and subject are
 // the same one.
 func (f Finding) of(about string) Finding {
@@ -96,8 +105,11 @@ func (f Finding) subject() string { return cmp.Or(f.about, f.Detail) }
 // explained tells whether one of the findings is the cause of another.
 func explained(f Finding, causes []Finding) bool {
 	return slices.ContainsFunc(causes, func(g Finding) bool {
-		return slices.Contains(f.follows, g.subject()) || f.about != "" && g.Weight != Note && slices.ContainsFunc(g.explains, func(about string) bool {
-			return f.about == about || strings.HasPrefix(f.about, about+" ")
+		if slices.Contains(f.follows, g.subject()) {
+			return true
+		}
+		return g.Weight != Note && slices.ContainsFunc(g.explains, func(about string) bool {
+			return f.about == about || slices.Contains(f.follows, about)
 		})
 	})
 }
@@ -110,8 +122,11 @@ func merge(all []Finding, f Finding) []Finding {
 		if g.Kind != f.Kind || g.subject() != f.subject() {
 			continue
 		}
-		if order(f.Weight) < order(g.Weight) {
+		switch {
+		case order(f.Weight) < order(g.Weight):
 			f.Affected, *g = g.Affected, f
+		case f.Weight == g.Weight && !strings.Contains(g.Remedy, f.Remedy):
+			g.Remedy = printable(g.Remedy+"; "+f.Remedy, maxDetail) // one client's remedy need not help another
 		}
 		for _, client := range f.Affected {
 			if !slices.Contains(g.Affected, client) {

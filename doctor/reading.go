@@ -104,7 +104,7 @@ func (v *visit) compareLogin(published, made string) {
 	if made == "" {
 		saw = "asks its user for the user name"
 	}
-	f := finding(KindUsername, fmt.Sprintf("%s %s; %s was published", v.client.title, saw, fill(published, v.address)), "let the full address log in too, or tell users of "+v.client.title+" what to type").of("login " + made)
+	f := finding(KindUsername, fmt.Sprintf("%s %s; %s was published", v.client.title, saw, fill(published, v.address)), "let the full address log in too, or tell users of "+v.client.title+" what to type").of("login " + made).from(aboutLogin)
 	f.Weight = Note // its own inability
 	v.find(f)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"mailconfd/doctor"
@@ -24,7 +25,7 @@ func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 	x := w.fetcher.Fetch(ctx, outside.FetchRequest{Method: r.Method, URL: r.URL, ContentType: r.ContentType, Body: r.Body, Public: r.Public})
 	h := doctor.Hop{
 		Request: r, Status: x.Status, Location: x.Location, ContentType: x.ContentType,
-		Body: x.Body, Cut: x.Cut, Private: x.Local != "", Took: x.Took,
+		Body: x.Body, Cut: x.Cut, Silent: x.Silent, Private: x.Local != "", Took: x.Took,
 	}
 	if x.TLS != nil {
 		h.TLS = probe.TLSFacts(*x.TLS)
@@ -34,10 +35,7 @@ func (w world) Fetch(ctx context.Context, r doctor.Request) doctor.Hop {
 		f := fetchFailure(x.Err)
 		h.Failure = &f
 		var at *outside.FetchError
-		if errors.As(x.Err, &at) {
-			h.Unreached = f.Kind == settings.FailureTimeout && at.Stage == outside.StageConnect
-			h.Silent = f.Kind == settings.FailureReset && x.TLS == nil && (at.Stage == outside.StageHandshake || at.Stage == outside.StageAnswer)
-		}
+		h.Unreached = f.Kind == settings.FailureTimeout && errors.As(x.Err, &at) && at.Stage == outside.StageConnect
 	}
 	return h
 }
@@ -57,6 +55,8 @@ func fetchFailure(err error) settings.Failure {
 		f.Kind = settings.FailureUnreachable
 	case errors.Is(err, context.Canceled):
 		f = settings.Failure{Kind: settings.FailureLocal, Detail: doing + ": doctor was stopped"}
+	case at.Stage == outside.StageAnswer && strings.Contains(at.Err.Error(), "server closed idle connection"):
+		f.Kind = settings.FailureReset // net/http saw the end before it had written the request, and has no other name for it
 	case at.Stage == outside.StageHandshake && f.Kind == settings.FailureLocal:
 		f.Kind = settings.FailureTLS
 	case at.Stage == outside.StageAnswer && f.Kind == settings.FailureLocal:

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/idna"
@@ -77,6 +78,7 @@ type Exchange struct {
 	Local       string               // why the address that was connected to is not public, or ""
 	Took        time.Duration        // until the whole body was there
 	Err         error                // why there was no answer: a *FetchError
+	Silent      bool                 // why there was none: the connection was closed before a byte came
 }
 
 // Stage is how far an exchange came.
@@ -127,8 +129,9 @@ func (f *Fetcher) Fetch(ctx context.Context, r FetchRequest) Exchange {
 	defer cancel()
 	var x Exchange
 	if err := f.exchange(ctx, r, &x); err != nil {
-		x = Exchange{Host: x.Host, TLS: x.TLS, Local: x.Local, Err: err}
+		x = Exchange{Host: x.Host, TLS: x.TLS, Local: x.Local, Err: err, Silent: x.Silent}
 		if ctx.Err() != nil { // whatever it looks like, this is the reason
+			x.Silent = false
 			x.Err = &FetchError{stageOf(err), r.URL, ctx.Err()}
 		}
 	}
@@ -159,6 +162,9 @@ func (f *Fetcher) exchange(ctx context.Context, r FetchRequest, x *Exchange) err
 	if err != nil {
 		return &FetchError{StageConnect, at.String(), err}
 	}
+	heard := &hearing{Conn: conn}
+	conn = heard
+	defer func() { x.Silent = !heard.any.Load() }()
 	x.Local = f.options.Local(at.Addr())
 	if request.URL.Scheme == "https" {
 		secure, err := f.secure(ctx, conn, host, at)
@@ -173,6 +179,20 @@ func (f *Fetcher) exchange(ctx context.Context, r FetchRequest, x *Exchange) err
 		return &FetchError{StageAnswer, at.String(), err}
 	}
 	return nil
+}
+
+// hearing is a connection that notes whether a byte has come.
+type hearing struct {
+	net.Conn
+	any atomic.Bool
+}
+
+func (h *hearing) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 {
+		h.any.Store(true)
+	}
+	return n, err
 }
 
 // request makes the request and says where it goes.

@@ -124,7 +124,7 @@ func checkClient(t *testing.T, w *world, c mailClient, d deployment) {
 	if c.simulator == "" {
 		return
 	}
-	said, expected := predicted(t, w, d.user(), c.simulator), got
+	said, expected := predicted(t, w, d.user(), c.simulator).account(), got
 	if later, ok := c.later[d.domain]; ok {
 		expected = later
 	}

@@ -18,6 +18,16 @@ import (
 // thunderbirdStartsWithin is long: one start of twenty takes more than ten seconds, for no reason that is known.
 const thunderbirdStartsWithin = 60 * time.Second
 
+// Thunderbird's words for its ways to settings.
+const (
+	ispHTTPS           = "xml-from-isp-https" // the domain's own autoconfig, and that of the provider that the MX names
+	ispHTTP            = "xml-from-isp-http"
+	exchangeHTTPS      = "exchange-from-url1" // https://autodiscover.DOMAIN
+	exchangeDomain     = "exchange-from-url2" // https://DOMAIN
+	exchangeRedirected = "exchange-from-url3" // to where http://autodiscover.DOMAIN redirects
+	exchangeSRV        = "exchange-from-srv"
+)
+
 // thunderbirdPreferences are what a fresh profile differs in from one that a person makes. Marionette takes a free
 // port. Nothing is guessed, so that what is found was published. The search for settings is told in the log, and new
 // mail is not told on a screen that is not there.
@@ -93,6 +103,9 @@ func (f foundConfig) account() account {
 		Username: bothNames(f.Incoming.Username, f.Outgoing.Username),
 	}
 }
+
+// waited is how long the user waited.
+func (f foundConfig) waited() time.Duration { return time.Duration(f.Milliseconds) * time.Millisecond }
 
 // startThunderbird starts Thunderbird with a fresh profile; it trusts the tests' authority.
 func startThunderbird(t *testing.T, w *world) *thunderbird {

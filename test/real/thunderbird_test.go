@@ -24,11 +24,6 @@ const (
 	onPort587    = "submission://" + mailName + ":587"
 	onPort2525   = "submission://" + mailName + ":2525"
 	onPort465    = "submissions://" + mailName + ":465"
-
-	// Thunderbird's words for its ways to settings.
-	ispHTTPS      = "xml-from-isp-https" // the domain's own autoconfig, and that of the provider that the MX names
-	ispHTTP       = "xml-from-isp-http"
-	exchangeHTTPS = "exchange-from-url1" // https://autodiscover.DOMAIN
 )
 
 // shown is a deployment that Thunderbird is shown, and what it makes of it: the account that is offered, unless another
@@ -167,14 +162,14 @@ func layoutsOfAutodiscover() []shown {
 				name: "Autodiscover by http, redirected", domain: "redirected.test", services: others,
 				names: map[string]web{"autodiscover.redirected.test": webPlain},
 			},
-			from: "exchange-from-url3",
+			from: exchangeRedirected,
 		},
 		{
 			deployment: deployment{
 				name: "Autodiscover by SRV", domain: "srv.test", services: both, names: map[string]web{},
 				records: "_autodiscover._tcp IN SRV 0 0 443 autodiscover.example.test.\n",
 			},
-			from: "exchange-from-srv", questions: []string{"https://example.test"},
+			from: exchangeSRV, questions: []string{"https://example.test"},
 		},
 		{
 			deployment: deployment{
@@ -226,7 +221,7 @@ func TestThunderbird(t *testing.T) {
 func checkThunderbird(t *testing.T, w *world, b *thunderbird, s shown) {
 	found := b.discover(t, s.user())
 	t.Logf("found: %+v", found)
-	if waited := time.Duration(found.Milliseconds) * time.Millisecond; s.waits != (waited >= thunderbirdWaits) {
+	if waited := found.waited(); s.waits != (waited >= thunderbirdWaits) {
 		t.Errorf("the user waited for %v; want a time-out of %v: %v", waited, thunderbirdWaits, s.waits)
 	}
 	want, from := s.wants()
@@ -254,11 +249,20 @@ func checkThunderbird(t *testing.T, w *world, b *thunderbird, s shown) {
 	}
 }
 
-// isPredicted holds what Thunderbird found against what "mailconfd doctor" says that it finds.
+// isPredicted holds what Thunderbird did against what "mailconfd doctor" says that it does.
 func isPredicted(t *testing.T, w *world, address string, found foundConfig) {
 	t.Helper()
-	if diff := cmp.Diff(predicted(t, w, address, "thunderbird"), found.account()); diff != "" {
-		t.Errorf("found, against what doctor said (-doctor +got):\n%s", diff)
+	_, domain, _ := strings.Cut(address, "@")
+	said := predicted(t, w, address, "thunderbird")
+	got := conduct{found.account(), found.SubSource, found.waited() >= thunderbirdWaits, len(found.Questions)}
+	if diff := cmp.Diff(said.conduct(domain), got); diff != "" {
+		t.Errorf("what it did, against what doctor said (-doctor +got):\n%s\nsteps: %+v", diff, said.Steps)
+	}
+	for _, question := range found.Questions {
+		_, host, _ := strings.Cut(question, "://")
+		if !slices.ContainsFunc(said.questions(), func(detail string) bool { return strings.Contains(detail, host) }) {
+			t.Errorf("it asked about %s; doctor says: %q", host, said.questions())
+		}
 	}
 }
 

@@ -112,10 +112,12 @@ func answer(records []dns.RR, query *dns.Msg) *dns.Msg {
 	question := query.Question[0]
 	for _, record := range records {
 		header := record.Header()
+		if dns.IsSubDomain(question.Name, header.Name) { // what has a name below it exists: RFC 8020
+			reply.Rcode = dns.RcodeSuccess
+		}
 		if !strings.EqualFold(header.Name, question.Name) {
 			continue
 		}
-		reply.Rcode = dns.RcodeSuccess
 		if header.Rrtype == question.Qtype || header.Rrtype == dns.TypeCNAME {
 			reply.Answer = append(reply.Answer, record)
 		}
