@@ -60,7 +60,7 @@ func (m *Monitor) round(ctx context.Context, c Claim, before Entry, interval tim
 		}
 		return result{before: before, cut: true}
 	}
-	r := result{before: before, entry: before.add(o, interval)}
+	r := result{before: before, entry: before.add(o, time.Now(), interval)}
 	if c.Owner == "" {
 		return r
 	}
@@ -74,14 +74,14 @@ func (m *Monitor) round(ctx context.Context, c Claim, before Entry, interval tim
 }
 
 // add returns the entry with one more observation, and when the next is due.
-func (e Entry) add(o settings.Observation, interval time.Duration) Entry {
+func (e Entry) add(o settings.Observation, now time.Time, interval time.Duration) Entry {
 	o.Vantage = e.Vantage
 	e.History = settled(e.History, o.At).Add(o)
 	e.Tries++
 	if o.Verdict().Verified {
 		e.Tries = 0
 	}
-	e.Due = o.At.Add(delay(e, interval))
+	e.Due = now.Add(delay(e, interval))
 	return e
 }
 
