@@ -163,7 +163,7 @@ func (k Known) problems(now time.Time) []Problem {
 		all = append(all, Problem{Warning, text})
 	}
 	for _, c := range Certificates(slices.Values([]Known{k}), now) {
-		if c.Stage > 0 {
+		if c.Stage > 0 && now.Before(c.NotAfter) { // one that has run out is a failure of the services already
 			all = append(all, Problem{Warning, c.String()})
 		}
 	}
