@@ -41,6 +41,7 @@ var rooms = map[string][]string{
 	"cmd/mailconfd": {
 		"settings", "autoconfig", "autodiscover", "srvrecords", "probe", "config", "internal/outside", "internal/directory",
 		"internal/store", "internal/monitor", "internal/server", "internal/lab", "internal/overview",
+		"internal/login",
 	},
 	"internal/overview/overviewtest": {"settings", "settings/settingstest", "internal/overview"},
 	"test/real":                      {},
