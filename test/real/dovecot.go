@@ -13,6 +13,9 @@ import (
 // password is the one that Dovecot takes from every user name. Its configuration has no way to write a blank here.
 const password = "correct-horse"
 
+// anyUser lets everybody in who knows the password.
+const anyUser = "driver = static\n  args = password=" + password
+
 // startDovecot starts IMAP on 143 and 993, POP3 on 110 and 995 and ManageSieve on 4190 of the mail host, and the
 // login service in Postfix's private directory. It returns when all answer.
 func startDovecot(t *testing.T, w *world) *daemon {
@@ -43,8 +46,7 @@ first_valid_uid = 1
 mail_location = maildir:~/mail
 
 passdb {
-  driver = static
-  args = password=%[3]s
+  %[3]s
 }
 userdb {
   driver = static
@@ -57,7 +59,7 @@ service auth {
     group = postfix
   }
 }
-`, w.certificate.file, dir, password, w.postfix.loginSocket()), 0o644)
+`, w.certificate.file, dir, w.users, w.postfix.loginSocket()), 0o644)
 	d := startDaemon(t, "dovecot", w.dir, w.mailHost.command(context.Background(), "/usr/sbin/dovecot", "-F", "-c", file))
 	d.waitForPorts(t, "143", "993", "110", "995", "4190")
 	return d
