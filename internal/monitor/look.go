@@ -197,7 +197,7 @@ func delay(e Entry, interval time.Duration) time.Duration {
 func soonest(interval time.Duration) time.Duration { return min(interval, looks[0]) }
 
 // report logs a probe whose outcome differs from the one before, and each warning when
-// it first appears.
+// it first appears, but for that of a certificate.
 func (m *Monitor) report(s settings.Service, before, after settings.History) {
 	log, v := m.options.Log, after.Newest.Verdict()
 	was := settings.Verdict{}
@@ -212,6 +212,9 @@ func (m *Monitor) report(s settings.Service, before, after settings.History) {
 		log.Warn("service does not work", "service", s.String(), "kind", string(v.Failure.Kind), "detail", v.Failure.Detail, "remedy", v.Failure.Kind.Text().Remedy)
 	}
 	for _, w := range v.Warnings {
+		if w.Kind == settings.WarnCertificateExpires {
+			continue // whoever runs the monitor tells it once a certificate, not once a service
+		}
 		if !slices.ContainsFunc(was.Warnings, func(o settings.Warning) bool { return o.Kind == w.Kind }) {
 			log.Warn("service has a flaw", "service", s.String(), "kind", string(w.Kind), "detail", w.Detail, "remedy", w.Kind.Text().Remedy)
 		}
