@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // lint: lint holds the metrics that the last get has brought to Prometheus's rules, which
-// are those of "promtool check metrics", and every label to the closed sets.
+// are those of "promtool check metrics", to docs/metrics.md, and to having no name as label.
 func lint(ts *testscript.TestScript, neg bool, _ []string) {
 	text := ts.ReadFile("stdout")
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
@@ -28,7 +29,12 @@ func lint(ts *testscript.TestScript, neg bool, _ []string) {
 	if (len(problems) > 0) != neg {
 		ts.Fatalf("%d problems", len(problems))
 	}
+	page, err := os.ReadFile("../../docs/metrics.md")
+	ts.Check(err)
 	for line := range strings.Lines(text) {
+		if words := strings.Fields(line); words[1] == "HELP" && strings.HasPrefix(words[2], "mailconfd_") && !strings.Contains(string(page), "| `"+words[2]+"` |") {
+			ts.Fatalf("docs/metrics.md lacks %s", words[2])
+		}
 		if strings.HasPrefix(line, "mailconfd_") && strings.Contains(line, "example") {
 			ts.Fatalf("a name has become a label: %s", line)
 		}
