@@ -19,6 +19,7 @@ COPY --from=build /src/dist/image/mailconfd /mailconfd
 # A place for state, writable for that user. This version keeps its state in memory and writes nothing.
 COPY --from=build --chown=65532:65532 /src/dist/image/var/lib/mailconfd /var/lib/mailconfd
 VOLUME /var/lib/mailconfd
+ENV STATE_DIRECTORY=/var/lib/mailconfd
 
 # Not root: the program reads from mail servers and from anyone on the web, and needs no right but to open sockets.
 # The user is a number, because a scratch image has no /etc/passwd and because Kubernetes (runAsNonRoot) can check only

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,8 +96,12 @@ func (l *logins) declare(ctx context.Context, accounts []login.Declared) {
 }
 
 // verified hands on which of a provider's services the prober lets through, those that
-// are withheld for their logins among them.
+// are withheld for their logins among them; once each has an outcome, so that it is not
+// left to chance which is tried first.
 func (l *logins) verified(p settings.Provider, r settings.Result) {
+	if slices.ContainsFunc(settings.Roles(), r.Verified.Unprobed) {
+		return
+	}
 	var services []settings.Service
 	for _, role := range settings.Roles() {
 		for _, s := range r.Verified.Services(role) {

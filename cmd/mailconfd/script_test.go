@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp,
+			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "lint": lint,
 			"map": mapNames, "zone": setZone, "awaitfile": awaitFile, "logins": setLogins, "crash": crash, "leakless": leakless,
 		},
 	})

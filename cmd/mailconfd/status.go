@@ -15,6 +15,7 @@ import (
 
 	"mailconfd/internal/overview"
 	"mailconfd/internal/server"
+	"mailconfd/settings"
 )
 
 func (a *app) status() *cobra.Command {
@@ -195,6 +196,9 @@ func (s screen) troubles(p overview.Provider) {
 	}
 	for _, service := range p.Services {
 		for _, w := range service.Warnings {
+			if w.Kind == settings.WarnCertificateExpires {
+				continue // it is among the problems, once a certificate
+			}
 			meet(overview.Warning, string(w.Kind), w.Kind.Text().Meaning, w.Remedy, w.Detail, service)
 		}
 		if service.Disagree != "" {

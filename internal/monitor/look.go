@@ -60,7 +60,7 @@ func (m *Monitor) round(ctx context.Context, c Claim, before Entry, interval tim
 		}
 		return result{before: before, cut: true}
 	}
-	r := result{before: before, entry: before.add(o, interval)}
+	r := result{before: before, entry: before.add(o, time.Now(), interval)}
 	if c.Owner == "" {
 		return r
 	}
@@ -74,14 +74,14 @@ func (m *Monitor) round(ctx context.Context, c Claim, before Entry, interval tim
 }
 
 // add returns the entry with one more observation, and when the next is due.
-func (e Entry) add(o settings.Observation, interval time.Duration) Entry {
+func (e Entry) add(o settings.Observation, now time.Time, interval time.Duration) Entry {
 	o.Vantage = e.Vantage
 	e.History = settled(e.History, o.At).Add(o)
 	e.Tries++
 	if o.Verdict().Verified {
 		e.Tries = 0
 	}
-	e.Due = o.At.Add(delay(e, interval))
+	e.Due = now.Add(delay(e, interval))
 	return e
 }
 
@@ -197,7 +197,7 @@ func delay(e Entry, interval time.Duration) time.Duration {
 func soonest(interval time.Duration) time.Duration { return min(interval, looks[0]) }
 
 // report logs a probe whose outcome differs from the one before, and each warning when
-// it first appears.
+// it first appears, but for that of a certificate.
 func (m *Monitor) report(s settings.Service, before, after settings.History) {
 	log, v := m.options.Log, after.Newest.Verdict()
 	was := settings.Verdict{}
@@ -212,6 +212,9 @@ func (m *Monitor) report(s settings.Service, before, after settings.History) {
 		log.Warn("service does not work", "service", s.String(), "kind", string(v.Failure.Kind), "detail", v.Failure.Detail, "remedy", v.Failure.Kind.Text().Remedy)
 	}
 	for _, w := range v.Warnings {
+		if w.Kind == settings.WarnCertificateExpires {
+			continue // whoever runs the monitor tells it once a certificate, not once a service
+		}
 		if !slices.ContainsFunc(was.Warnings, func(o settings.Warning) bool { return o.Kind == w.Kind }) {
 			log.Warn("service has a flaw", "service", s.String(), "kind", string(w.Kind), "detail", w.Detail, "remedy", w.Kind.Text().Remedy)
 		}

@@ -335,6 +335,52 @@ func TestStoreSetBack(t *testing.T) {
 	})
 }
 
+// skewed sees everything with a clock of its own.
+type skewed struct {
+	*world
+	ahead atomic.Int64
+}
+
+func (s *skewed) Probe(ctx context.Context, service settings.Service) settings.Observation {
+	o := s.world.Probe(ctx, service)
+	o.At = o.At.Add(time.Duration(s.ahead.Load()))
+	return o
+}
+
+// A clock that jumps forward and is set right again neither moves anything nor stops it.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(&world{}, &store.Memory{}, declared())
+			b.stop()
+			clock := &skewed{world: b.world}
+			m := monitor.New(monitor.Options{Prober: clock, Store: &store.Memory{}, Changed: func(p settings.Provider, r settings.Result) { b.say(say(p, r)) }})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				m.Run(ctx, declared(s587, s2525, s465))
+			}()
+			pass(time.Minute)
+			for _, ahead := range []time.Duration{jump, 0} {
+				clock.ahead.Store(int64(ahead))
+				pass(16 * time.Minute)
+				if strings.ReplaceAll(b.last(), "grace", "probed") != all587 { // the basis may change; what clients are told does not
+					t.Errorf("%s: with the clock %s ahead: %q", jump, ahead, b.last())
+				}
+			}
+			b.set(s587, settings.FailureRefused)
+			pass(31 * time.Minute)
+			if b.last() != to2525 {
+				t.Errorf("%s: after an outage: %q", jump, b.last())
+			}
+			cancel()
+			<-done
+		})
+	}
+}
+
 // replaceable is a store behind which another can be put.
 type replaceable struct{ current atomic.Pointer[store.Memory] }
 

@@ -50,42 +50,52 @@ func stage(notAfter, now time.Time) int {
 	return reached
 }
 
-// certificateOf returns the certificate that is the first to run out of those that the
-// newest probes have seen, or nil.
-func certificateOf(views settings.Views, now time.Time) (c *Certificate) {
-	for _, h := range views {
-		t := h.Newest.Verdict().TLS
-		if t == nil || t.NotAfter.IsZero() || c != nil && !t.NotAfter.Before(c.NotAfter) {
-			continue
-		}
-		c = &Certificate{NotAfter: t.NotAfter.UTC(), Stage: stage(t.NotAfter, now), Key: t.SPKISHA256}
+// sooner returns that of two certificates which runs out first; either can be nil.
+func (c *Certificate) sooner(t *settings.TLS, now time.Time) *Certificate {
+	if t == nil || t.NotAfter.IsZero() || c != nil && !t.NotAfter.Before(c.NotAfter) {
+		return c
 	}
-	return c
+	return &Certificate{NotAfter: t.NotAfter.UTC(), Stage: stage(t.NotAfter, now), Key: t.SPKISHA256}
 }
 
 // Certificates returns each certificate that was seen last at the services, with the
 // services that show it: those that run out first come first.
 func Certificates(providers iter.Seq[Known], now time.Time) []Certificate {
-	type id struct {
-		key   string
-		until time.Time
-	}
-	found := map[id]*Certificate{}
+	found := shown{}
 	for k := range providers {
 		for _, s := range k.Provider.Candidates() {
-			c := certificateOf(k.Views[s], now)
-			if c == nil {
-				continue
+			var c *Certificate
+			for _, h := range k.Views[s] {
+				c = c.sooner(h.Newest.Verdict().TLS, now)
 			}
-			at := id{c.Key, c.NotAfter}
-			if found[at] == nil {
-				found[at] = c
-			}
-			if !slices.Contains(found[at].Services, s) {
-				found[at].Services = append(found[at].Services, s)
-			}
+			found.add(c, s)
 		}
 	}
+	return found.sorted()
+}
+
+// shown are certificates with the services that show them.
+type shown map[certificateID]*Certificate
+
+type certificateID struct {
+	key   string
+	until time.Time
+}
+
+func (found shown) add(c *Certificate, s settings.Service) {
+	if c == nil {
+		return
+	}
+	id := certificateID{c.Key, c.NotAfter}
+	if found[id] == nil {
+		found[id] = &Certificate{NotAfter: c.NotAfter, Stage: c.Stage, Key: c.Key}
+	}
+	if !slices.Contains(found[id].Services, s) {
+		found[id].Services = append(found[id].Services, s)
+	}
+}
+
+func (found shown) sorted() []Certificate {
 	all := make([]Certificate, 0, len(found))
 	for _, c := range found {
 		slices.SortFunc(c.Services, settings.Service.Compare)

@@ -125,15 +125,9 @@ func (k Known) Level(now time.Time) Level { return compile(k, now).Level }
 
 // compile says what is known of a provider, without its history.
 func compile(k Known, now time.Time) Provider {
-	p := Provider{
-		Provider: k.Provider.Name, Level: Well, Domains: k.Domains,
-		Problems: k.problems(now), Services: []Service{},
-	}
+	p := Provider{Provider: k.Provider.Name, Level: Well, Domains: k.Domains, Services: []Service{}}
 	if p.Domains.First == nil {
 		p.Domains.First = []string{}
-	}
-	for _, problem := range p.Problems {
-		p.Level = worse(p.Level, problem.Level)
 	}
 	for _, role := range settings.Roles() {
 		for i, published := range k.Result.Verified.Services(role) {
@@ -150,11 +144,15 @@ func compile(k Known, now time.Time) Provider {
 			p.Level = worse(p.Level, s.Level)
 		}
 	}
+	p.Problems = k.problems(p.Services, now)
+	for _, problem := range p.Problems {
+		p.Level = worse(p.Level, problem.Level)
+	}
 	return p
 }
 
 // problems says what is wrong with the provider as a whole.
-func (k Known) problems(now time.Time) []Problem {
+func (k Known) problems(services []Service, now time.Time) []Problem {
 	all := []Problem{}
 	for _, text := range k.lacks() {
 		all = append(all, Problem{Fault, text})
@@ -162,10 +160,14 @@ func (k Known) problems(now time.Time) []Problem {
 	for _, text := range k.Missing {
 		all = append(all, Problem{Warning, text})
 	}
-	for _, c := range Certificates(slices.Values([]Known{k}), now) {
-		if c.Stage > 0 {
-			all = append(all, Problem{Warning, c.String()})
+	expiring := shown{}
+	for _, s := range services {
+		if c := s.Certificate; c != nil && c.Stage > 0 && now.Before(c.NotAfter) { // else it is a failure of the service already
+			expiring.add(c, s.Service)
 		}
+	}
+	for _, c := range expiring.sorted() {
+		all = append(all, Problem{Warning, c.String()})
 	}
 	return all
 }

@@ -17,9 +17,10 @@ func (k Known) common(s settings.Service, f *settings.Failure, seen, now time.Ti
 	if f != nil {
 		out.Remedy = f.Kind.Text().Remedy
 	}
-	out.Certificate = certificateOf(k.Views[s], now)
 	for _, h := range k.Views[s] {
-		for _, w := range h.Newest.Verdict().Warnings {
+		v := h.Newest.Verdict()
+		out.Certificate = out.Certificate.sooner(v.TLS, now)
+		for _, w := range v.Warnings {
 			flaw := Flaw{w.Kind, w.Detail, w.Kind.Text().Remedy}
 			if !slices.Contains(out.Warnings, flaw) {
 				out.Warnings = append(out.Warnings, flaw)

@@ -158,13 +158,16 @@ func (s *Server) lookUp(ctx context.Context, text string) (d overview.Domain, st
 
 // sayValue answers with a value.
 func (s *Server) sayValue(w http.ResponseWriter, r *http.Request, value any) {
-	body, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // it is no HTML, and documents can be read
+	e.SetIndent("", "  ")
+	if err := e.Encode(value); err != nil {
 		s.options.Log.Error("an answer to the operator met a mistake in mailconfd; please report it", "error", err)
 		sayError(w, r, http.StatusInternalServerError, errors.New("something went wrong here; it is in the log"))
 		return
 	}
-	sayJSON(w, r, http.StatusOK, append(body, '\n'))
+	sayJSON(w, r, http.StatusOK, body.Bytes())
 }
 
 // sayError answers with what was wrong.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -17,11 +18,20 @@ func (s *SQL) Backup(ctx context.Context, file string) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(file); err == nil {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640) // as private as the state; SQLite takes an empty file
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s is there already; give the name of a new file", file)
+	case err != nil:
+		return err
 	}
-	_, err := s.db.ExecContext(ctx, `VACUUM INTO $1`, file)
-	return s.wrap("back up to "+file, err)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if _, err = s.db.ExecContext(ctx, `VACUUM INTO $1`, file); err != nil {
+		err = errors.Join(s.wrap("back up to "+file, err), os.Remove(file))
+	}
+	return err
 }
 
 // Summary is what is in a state.

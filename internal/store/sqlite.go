@@ -18,8 +18,8 @@ import (
 // there. One connection does everything: SQLite has one writer, and waits of its own are
 // fairer than its locks. Another process that reads, or writes for a moment, is waited for.
 func newSQLite(path string, readOnly bool) *SQL {
-	parameters := url.Values{
-		"_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)"},
+	parameters := url.Values{ // nothing outside the folder is written: a container may have no /tmp
+		"_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)", "temp_store(MEMORY)"},
 		"_txlock": {"immediate"}, // a transaction that reads first and then writes would not be waited for
 	}
 	prepare := func(ctx context.Context, db *sql.DB) error {
@@ -35,7 +35,7 @@ func newSQLite(path string, readOnly bool) *SQL {
 		return err
 	}
 	if readOnly {
-		parameters = url.Values{"_pragma": {"busy_timeout(5000)"}, "mode": {"ro"}}
+		parameters = url.Values{"_pragma": {"busy_timeout(5000)", "temp_store(MEMORY)"}, "mode": {"ro"}}
 		prepare = func(ctx context.Context, db *sql.DB) error { return expect(ctx, db, sqliteTables) }
 	}
 	source := url.URL{Scheme: "file", Path: path, RawQuery: parameters.Encode()}

@@ -238,6 +238,9 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	complains(t, reader.Backup(t.Context(), copied), "is there already")
+	if info, err := os.Stat(copied); err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("others may look into the copy: %v, %v", info.Mode(), err)
+	}
 	summary, err := open(t, copied).Check(t.Context())
 	if want := (store.Summary{Services: 1, Changes: 1, Newest: settingstest.Now}); err != nil || summary.Services != want.Services ||
 		summary.Changes != want.Changes || !summary.Newest.Equal(want.Newest) || summary.Faults != nil {

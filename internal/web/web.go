@@ -64,6 +64,7 @@ var (
 		"outcome":  outcome,
 		"timeline": timelines,
 		"changes":  changes,
+		"flaws":    flaws,
 		"levels": func() []overview.Level {
 			return []overview.Level{overview.Fault, overview.Warning, overview.Waiting, overview.Well}
 		},

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"mailconfd/internal/overview"
@@ -34,6 +36,37 @@ func until(now, t time.Time) string {
 		return overview.Span(now.Sub(t)) + " ago"
 	}
 	return "in " + overview.Span(t.Sub(now))
+}
+
+// flaw is a kind of warning, with the services at which it was met.
+type flaw struct {
+	overview.Flaw
+	At []string // "submission 587"
+}
+
+// flaws returns each kind of warning of a provider once, with the detail that it had where
+// it was met first: several services have the same flaw, mostly.
+func flaws(p overview.Provider) []flaw {
+	var all []flaw
+	for _, s := range p.Services {
+		if s.Level == overview.Absent {
+			continue
+		}
+		for _, w := range s.Warnings {
+			if w.Kind == settings.WarnCertificateExpires {
+				continue // it is among the problems, once a certificate
+			}
+			i := slices.IndexFunc(all, func(f flaw) bool { return f.Kind == w.Kind })
+			if i < 0 {
+				i = len(all)
+				all = append(all, flaw{Flaw: w})
+			}
+			if at := fmt.Sprintf("%s %d", s.Service.Scheme, s.Service.Port); !slices.Contains(all[i].At, at) {
+				all[i].At = append(all[i].At, at)
+			}
+		}
+	}
+	return all
 }
 
 // pages returns the numbers of the pages to link to: the first, the last and those

@@ -38,6 +38,7 @@ func configFile(t *testing.T, w *world) string {
 	writeFile(t, file, fmt.Sprintf(`
 listen: [%q]
 admin_listen: %q
+state: "sqlite://%s/state.db"
 resolver: %q
 probe:
   interval: 1s
@@ -54,7 +55,7 @@ providers:
 domains:
   - name: %s
     provider: main
-`, publicAddress, adminAddress, w.resolver, w.authority.rootFile, mailName, domain), 0o644)
+`, publicAddress, adminAddress, w.dir, w.resolver, w.authority.rootFile, mailName, domain), 0o644)
 	return file
 }
 

@@ -36,6 +36,7 @@ type world struct {
 	mailHost    *machine
 	names       *nameServer
 	resolver    string // HOST:PORT of names
+	users       string // who may log in, as Dovecot's passdb has it
 	postfix     *postfix
 }
 
@@ -43,7 +44,13 @@ type world struct {
 // world run one after the other.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{dir: publicDir(t)}
+	return newWorldOf(t, anyUser)
+}
+
+// newWorldOf is newWorld where only some may log in.
+func newWorldOf(t *testing.T, users string) *world {
+	t.Helper()
+	w := &world{dir: publicDir(t), users: users}
 	w.authority = newAuthority(t, w.dir, "Trusted")
 	w.certificate = w.authority.issue(t, mailName)
 	w.mailHost = newMailHost(t)

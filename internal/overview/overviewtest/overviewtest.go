@@ -131,7 +131,7 @@ func (s *Source) addTroubled() {
 	outside.Vantage = "outside"
 	odd := at(4, 5*time.Minute, "")
 	odd.Addresses[0].IP = netip.MustParseAddr("2001:db8::1")
-	odd.Addresses[0].Warnings = []settings.Warning{{Kind: settings.WarnNoAuthLogin, Detail: "AUTH " + Rude}}
+	odd.Addresses[0].Warnings = []settings.Warning{{Kind: settings.WarnNoAuthLogin, Detail: "AUTH " + Rude}, {Kind: settings.WarnCertificateExpires, Detail: "in 5 days"}}
 	s.Add(p, []string{"autodiscover is not published: it needs an outgoing service that it can say"},
 		at(0, 50*time.Hour, ""), at(0, 30*time.Minute, settings.FailureCertificateExpired), at(0, time.Minute, settings.FailureCertificateExpired),
 		at(1, 49*time.Hour, ""), at(1, 26*time.Hour, settings.FailureTimeout), at(1, 25*time.Hour, ""), at(1, time.Minute, ""),
