@@ -134,6 +134,7 @@ func exchange(ctx context.Context, network, server string, question dns.Question
 
 	ask := &dns.Msg{Question: []dns.Question{question}}
 	ask.Id, ask.RecursionDesired = dns.Id(), true
+	ask.AuthenticatedData = true // we understand the bit in the answer (RFC 6840 section 5.7)
 	if edns {
 		ask.SetEdns0(udpSize, false)
 	}

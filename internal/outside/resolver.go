@@ -73,9 +73,9 @@ func (r *Resolver) addressesByDNS(ctx context.Context, host string) ([]netip.Add
 	families := make(chan family, 2)
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		go func() {
-			records, err := r.records(ctx, host, kind)
+			answer, err := r.records(ctx, host, kind)
 			var ips []netip.Addr
-			for _, rr := range records {
+			for _, rr := range answer.records {
 				ips = append(ips, addressOf(rr)...)
 			}
 			families <- family{ips, err}
@@ -124,12 +124,12 @@ func (m MX) Null() bool { return m.Host == "" }
 // alphabetical order. None and no error: the domain has none, or does not exist. The
 // error means that our resolver does not work.
 func (r *Resolver) MX(ctx context.Context, domain string) ([]MX, error) {
-	records, err := r.records(ctx, domain, dns.TypeMX)
+	answer, err := r.records(ctx, domain, dns.TypeMX)
 	if err != nil {
 		return nil, err
 	}
 	var all []MX
-	for _, rr := range records {
+	for _, rr := range answer.records {
 		if mx, ok := rr.(*dns.MX); ok {
 			all = append(all, MX{canonical(mx.Mx), mx.Preference})
 		}
@@ -143,29 +143,43 @@ func (r *Resolver) MX(ctx context.Context, domain string) ([]MX, error) {
 // canonical puts a name of DNS into lower case without the final dot.
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-var errAliases = errors.New("more CNAME records in a row than can be meant")
+// ErrAliases means that a name is an alias of an alias and so on, without an end.
+var ErrAliases = errors.New("more CNAME records in a row than can be meant")
+
+// chain is what the end of a chain of aliases has.
+type chain struct {
+	records   []dns.RR
+	alias     string // where the name itself points, if it is an alias
+	authentic bool   // the resolver vouches for every step (RFC 4035 section 3.2.3)
+}
 
 // records returns the records of a kind that a name has, through CNAME records where
 // it is an alias. None and no error: NXDOMAIN, or a name without such records. Records
 // of other names that a server adds are not believed.
-func (r *Resolver) records(ctx context.Context, name string, kind uint16) ([]dns.RR, error) {
+func (r *Resolver) records(ctx context.Context, name string, kind uint16) (chain, error) {
 	if name == "" {
-		return nil, errors.New("look up a domain: no name is given")
+		return chain{}, errors.New("look up a domain: no name is given")
 	}
 	at := dns.CanonicalName(name)
+	whole := chain{authentic: true}
 	for aliases := 0; aliases <= maxAliases; {
 		answer, err := r.query(ctx, at, kind)
 		if err != nil {
-			return nil, err
+			return chain{}, err
 		}
-		found, end, steps := follow(answer, at, kind)
-		if len(found) > 0 || steps == 0 || answer.Rcode == dns.RcodeNameError {
-			return found, nil
+		if whole.alias == "" {
+			_, whole.alias = owned(answer, at, kind)
+		}
+		whole.authentic = whole.authentic && answer.AuthenticatedData
+		records, end, steps := follow(answer, at, kind)
+		if len(records) > 0 || steps == 0 || answer.Rcode == dns.RcodeNameError {
+			whole.records = records
+			return whole, nil
 		}
 		// A server that is not recursive leaves the end of the chain to us.
 		at, aliases = end, aliases+steps
 	}
-	return nil, fmt.Errorf("look up %s: %w", name, errAliases)
+	return chain{}, fmt.Errorf("look up %s: %w", name, ErrAliases)
 }
 
 // follow walks through the CNAME records of an answer. It returns what the end of the
