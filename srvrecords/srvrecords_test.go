@@ -179,7 +179,7 @@ func TestCompileErrors(t *testing.T) {
 		opt    srvrecords.Options
 		want   string
 	}{
-		"no domain":           {"", srvrecords.Options{}, `records: domain "": not a name`},
+		"no domain":           {"", srvrecords.Options{}, `records: domain "": nothing is there`},
 		"an address":          {"192.0.2.1", srvrecords.Options{}, "an IP address is no mail domain"},
 		"a newline":           {"example.org\n@ IN A 192.0.2.9", srvrecords.Options{}, "not a name"},
 		"a long domain":       {long, srvrecords.Options{}, "_imaps._tcp." + long + " is longer than a name in DNS can be"},
