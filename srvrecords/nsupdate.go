@@ -15,7 +15,8 @@ import (
 // would leave the domain without a way to fetch or to send mail: then only what is
 // replaced is deleted.
 //
-// A template holds ${DOMAIN} where the domain belongs, for envsubst or a shell.
+// A template holds ${DOMAIN} where the domain belongs, for envsubst. (Not for a shell: a
+// comment may hold what a server said.)
 func (s Set) NSUpdate(server string) []byte {
 	w := writer{comments: "; "}
 	w.head(s)

@@ -18,6 +18,7 @@ const maxComment = 400
 type writer struct {
 	bytes.Buffer
 	comments string // what a line of comment begins with
+	last     Record // what the newest comment is about
 }
 
 // head writes what the set is, and what it leaves out.
@@ -44,8 +45,13 @@ func (w *writer) head(s Set) {
 	}
 }
 
-// about writes what a record is for and who reads it.
+// about writes what a record is for and who reads it; once for records in a row of which
+// the same is to be said.
 func (w *writer) about(r Record, indent string) {
+	if r.Owner == w.last.Owner && r.Why == w.last.Why {
+		return
+	}
+	w.last = r
 	w.comment(indent, r.Why)
 	if len(r.Readers) > 0 {
 		w.comment(indent, "Read by "+strings.Join(r.Readers, ", "))
