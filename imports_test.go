@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"config":                       {"settings"},
 	"internal/outside":             {},
 	"internal/directory":           {},
+	"internal/drift":               {},
 	"internal/publish":             {},
 	"internal/publish/publishtest": {},
 	"internal/store":               {"settings"},
@@ -37,7 +38,7 @@ var rooms = map[string][]string{
 	"internal/lab":                 {"settings"},
 	"cmd/mailconfd": {
 		"settings", "autoconfig", "autodiscover", "srvrecords", "probe", "config", "internal/outside", "internal/directory",
-		"internal/store", "internal/monitor", "internal/server", "internal/lab", "internal/publish",
+		"internal/store", "internal/monitor", "internal/server", "internal/lab", "internal/drift", "internal/publish",
 	},
 	"test/real": {},
 }
@@ -53,7 +54,7 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                {"cmd/mailconfd"},
 	"github.com/jedib0t/go-pretty":          {"cmd/mailconfd"},
 	"golang.org/x/term":                     {"cmd/mailconfd"},
-	"github.com/miekg/dns":                  {"srvrecords", "internal/outside", "internal/lab", "internal/publish", "internal/publish/publishtest", "test/real"},
+	"github.com/miekg/dns":                  {"srvrecords", "internal/outside", "internal/lab", "internal/drift", "internal/publish", "internal/publish/publishtest", "test/real"},
 	"github.com/emersion":                   {"internal/lab"},
 	"github.com/hashicorp/golang-lru":       {"internal/directory"},
 	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "cmd/mailconfd"},
