@@ -122,7 +122,7 @@ func (r *recordSets) checkFlags(c *cobra.Command, args []string) error {
 	if r.server != "" {
 		server, err := outside.ParseServer(r.server)
 		if err != nil {
-			return fmt.Errorf("--server: %w", err)
+			return fmt.Errorf("--server %q: want the IP address of a name server, such as 192.0.2.53 or 192.0.2.53:5353", r.server)
 		}
 		r.server = server
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mailconfd/internal/lab"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
-// script is one story. Beside the commands of testscript there are break, mend, get,
+// script is one story. Beside the commands of testscript there are break, mend, zone, get,
 // await, awaitfile and hangup, below.
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -36,7 +37,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "awaitfile": awaitFile,
+			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "awaitfile": awaitFile, "zone": zone,
 		},
 	})
 }
@@ -87,6 +88,20 @@ func mendService(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(internetOf(ts).Mend(service))
 	}
+}
+
+// zone: zone FILE ... puts these records into DNS, in place of those that it put there
+// before.
+func zone(ts *testscript.TestScript, neg bool, args []string) {
+	var records []dns.RR
+	for _, file := range args {
+		parser := dns.NewZoneParser(strings.NewReader(ts.ReadFile(file)), ".", file)
+		for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+			records = append(records, rr)
+		}
+		ts.Check(parser.Err())
+	}
+	internetOf(ts).SetRecords(records)
 }
 
 // request is a GET or, with a body, a POST, as the arguments of get and await have it:

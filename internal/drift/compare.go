@@ -107,7 +107,7 @@ func (c *comparison) records() {
 		case asked == 0:
 			found = join(found, f, resolverName)
 		case at < 0 && f.Kind != TTLTooLong:
-			f.Detail = "the name servers are right; the resolver still: " + f.Detail
+			f.Detail = "the name servers are right; by the resolver, " + f.Detail
 			f.Servers = []string{resolverName}
 			c.find(Cached, f)
 		}

@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,6 +95,8 @@ func (j judgement) difference(kind string, a Answer, want, got []string) []Findi
 	switch {
 	case len(missing) == 0 && len(extra) == 0:
 		return nil
+	case a.Err != "":
+		f.Kind, f.Detail = Missing, a.Err
 	case len(extra)+len(a.Aliases) > 0 && j.isWildcard(kind, a):
 		f.Kind = Wildcard
 		f.Detail = strings.TrimSpace("a wildcard answers: "+list(extra)) + through
@@ -150,23 +153,27 @@ func (j judgement) reason(srv string) string {
 func (j judgement) alias(want *dns.CNAME, kind string, a Answer) []Finding {
 	target := dns.CanonicalName(want.Target)
 	if slices.Contains(a.Aliases, target) {
-		return j.ttl("CNAME", []dns.RR{want}, Answer{Records: []dns.RR{want}, TTL: a.TTL})
+		return j.ttl("CNAME", []dns.RR{want}, a)
 	}
 	var got []string
 	for _, rr := range a.Records {
 		got = append(got, data(rr))
 	}
+	is := list(got)
 	if len(a.Aliases) > 0 {
 		got = []string{a.Aliases[0]}
+		is = "an alias of " + bare(a.Aliases[0])
 	}
 	f := Finding{Owner: bare(j.owner), Type: "CNAME", Want: []string{target}, Got: got}
 	switch {
+	case a.Err != "":
+		f.Kind, f.Detail = Missing, a.Err
 	case len(got) == 0:
 		f.Kind, f.Detail = Missing, "the alias of "+bare(target)+" is not there"
 	case j.isWildcard(kind, a):
-		f.Kind, f.Detail = Wildcard, "a wildcard answers: "+list(got)
+		f.Kind, f.Detail = Wildcard, "a wildcard answers: "+is
 	default:
-		f.Kind, f.Detail = Different, fmt.Sprintf("it should be an alias of %s, and is %s", bare(target), list(got))
+		f.Kind, f.Detail = Different, fmt.Sprintf("it should be an alias of %s, and is %s", bare(target), is)
 	}
 	return []Finding{f}
 }
@@ -174,7 +181,10 @@ func (j judgement) alias(want *dns.CNAME, kind string, a Answer) []Finding {
 // host compares where a host name leads: what counts is the addresses that a client gets.
 func (j judgement) host() []Finding {
 	v4, v6 := j.answer("A"), j.answer("AAAA")
-	a := Answer{Records: slices.Concat(v4.Records, v6.Records), TTL: max(v4.TTL, v6.TTL), Aliases: v4.Aliases}
+	a := Answer{
+		Records: slices.Concat(v4.Records, v6.Records), TTL: max(v4.TTL, v6.TTL),
+		Aliases: v4.Aliases, Err: cmp.Or(v4.Err, v6.Err),
+	}
 	if len(a.Aliases) == 0 {
 		a.Aliases = v6.Aliases
 	}
@@ -182,7 +192,7 @@ func (j judgement) host() []Finding {
 	if alias := j.wanted("CNAME"); len(alias) > 0 {
 		want := alias[0].(*dns.CNAME)
 		if there := addresses(j.seen.Targets[dns.CanonicalName(want.Target)].Records); len(got) > 0 && slices.Equal(got, there) {
-			return nil
+			return j.ttl("CNAME", alias, a)
 		}
 		return j.alias(want, "A", a)
 	}

@@ -16,7 +16,7 @@ import (
 
 // Limits of a look.
 const (
-	maxServers = 32 // addresses of name servers that are asked; real zones have up to 26
+	maxServers = 32 // name servers, and addresses of them, that are asked; real zones have up to 26
 	atOnce     = 8  // servers that are asked at the same time
 )
 
@@ -57,26 +57,33 @@ func query(q Question, recurse bool) *dns.Msg {
 }
 
 // ask asks the resolver, and follows an alias that it left to us.
-func (l *look) ask(ctx context.Context, q Question) (Answer, *dns.Msg, error) {
-	m, err := l.world.Public(ctx, query(q, true))
+func (l *look) ask(ctx context.Context, q Question) (Answer, error) {
+	a, err := l.askOnce(ctx, q)
 	if err != nil {
-		return Answer{}, nil, err
+		return a, err
 	}
-	a := readAnswer(m, q)
-	for steps := 0; len(a.Records) == 0 && len(a.Aliases) > 0 && a.Code == dns.RcodeSuccess && q.Type != "CNAME" && steps < maxAliases; steps++ {
-		further := Question{a.Aliases[len(a.Aliases)-1], q.Type}
-		if m, err = l.world.Public(ctx, query(further, true)); err != nil {
-			return Answer{}, nil, err
+	for steps := 0; len(a.Records) == 0 && len(a.Aliases) > 0 && a.Code == dns.RcodeSuccess && steps < maxAliases; steps++ {
+		b, err := l.askOnce(ctx, Question{a.Aliases[len(a.Aliases)-1], q.Type})
+		if err != nil {
+			return a, err
 		}
-		b := readAnswer(m, further)
 		a.Records, a.Code, a.Err = b.Records, b.Code, b.Err
-		a.TTL, a.Authentic = max(a.TTL, b.TTL), a.Authentic && b.Authentic
 		if len(b.Aliases) == 0 {
 			break
 		}
 		a.Aliases = append(a.Aliases, b.Aliases...)
 	}
-	return a, m, nil
+	return a, nil
+}
+
+func (l *look) askOnce(ctx context.Context, q Question) (Answer, error) {
+	ask := query(q, true)
+	ask.CheckingDisabled = l.seen.Bogus // RFC 4035 section 3.2.2
+	m, err := l.world.Public(ctx, ask)
+	if err != nil {
+		return Answer{}, err
+	}
+	return readAnswer(m, q), nil
 }
 
 // findZone finds the zone that the domain is in: an answer about its SOA record names the
@@ -133,7 +140,8 @@ func (l *look) findServers(ctx context.Context) error {
 	}
 	all := slices.Concat(l.seen.Named, l.seen.Delegated)
 	slices.Sort(all)
-	for _, name := range slices.Compact(all) {
+	all = slices.Compact(all)
+	for _, name := range all[:min(len(all), maxServers)] {
 		ips, err := l.addresses(ctx, name)
 		if err != nil {
 			return err
@@ -151,7 +159,7 @@ func (l *look) findServers(ctx context.Context) error {
 
 // names returns the name servers of a zone as the resolver knows them.
 func (l *look) names(ctx context.Context, apex string) ([]string, error) {
-	a, _, err := l.ask(ctx, Question{apex, "NS"})
+	a, err := l.ask(ctx, Question{apex, "NS"})
 	return targets(a.Records), err
 }
 
@@ -171,7 +179,7 @@ func targets(records []dns.RR) []string {
 func (l *look) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	var ips []netip.Addr
 	for _, kind := range []string{"A", "AAAA"} {
-		a, _, err := l.ask(ctx, Question{dns.CanonicalName(host), kind})
+		a, err := l.ask(ctx, Question{dns.CanonicalName(host), kind})
 		if err != nil {
 			return nil, err
 		}
@@ -244,7 +252,7 @@ func (l *look) delegation(ctx context.Context, apex string) ([]string, error) {
 func (l *look) public(ctx context.Context) error {
 	l.seen.Public, l.seen.Targets = map[Question]Answer{}, map[string]Answer{}
 	for _, q := range l.questions() {
-		a, _, err := l.ask(ctx, q)
+		a, err := l.ask(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -253,7 +261,7 @@ func (l *look) public(ctx context.Context) error {
 	for _, host := range l.want.targets() {
 		whole := Answer{}
 		for _, kind := range []string{"A", "AAAA"} {
-			a, _, err := l.ask(ctx, Question{host, kind})
+			a, err := l.ask(ctx, Question{host, kind})
 			if err != nil {
 				return err
 			}
@@ -263,7 +271,7 @@ func (l *look) public(ctx context.Context) error {
 		}
 		l.seen.Targets[host] = whole
 	}
-	ds, _, err := l.ask(ctx, Question{dns.CanonicalName(l.seen.Zone), "DS"})
+	ds, err := l.ask(ctx, Question{dns.CanonicalName(l.seen.Zone), "DS"})
 	l.seen.DS = len(ds.Records) > 0
 	return err
 }

@@ -7,8 +7,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxAliases is how many CNAME records in a row are followed in one message.
-const maxAliases = 8
+// Limits of one message.
+const (
+	maxAliases = 8   // CNAME records in a row that are followed
+	maxRecords = 100 // records that are kept
+)
 
 // Question is what is asked.
 type Question struct {
@@ -18,12 +21,11 @@ type Question struct {
 
 // Answer is what became of a question.
 type Answer struct {
-	Records   []dns.RR // of the type, at the end of the chain of aliases
-	Aliases   []string // the names in that chain after the first
-	TTL       uint32   // the longest of the answer's records
-	Code      int      // the answer's code, such as dns.RcodeNameError
-	Authentic bool     // the resolver vouches for it
-	Err       string   // why there is no answer, or none that counts; "" otherwise
+	Records []dns.RR // of the type, at the end of the chain of aliases
+	Aliases []string // the names in that chain after the first
+	TTL     uint32   // the longest of the records at the name itself, in seconds
+	Code    int      // the answer's code, such as dns.RcodeNameError
+	Err     string   // why there is no answer that counts, or ""
 }
 
 // Server is one address of a name server.
@@ -62,7 +64,7 @@ type Seen struct {
 
 // readAnswer takes from a message what it says of a question.
 func readAnswer(m *dns.Msg, q Question) Answer {
-	a := Answer{Code: m.Rcode, Authentic: m.AuthenticatedData}
+	a := Answer{Code: m.Rcode}
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		a.Err = "answers " + codeText(m.Rcode)
 		return a
@@ -76,16 +78,18 @@ func readAnswer(m *dns.Msg, q Question) Answer {
 				continue
 			}
 			cname, isAlias := rr.(*dns.CNAME)
-			if dns.TypeToString[h.Rrtype] == q.Type {
+			if dns.TypeToString[h.Rrtype] == q.Type && len(a.Records) < maxRecords {
 				a.Records = append(a.Records, rr)
-				a.TTL = max(a.TTL, h.Ttl)
-			}
-			if isAlias {
+			} else if isAlias {
 				alias = dns.CanonicalName(cname.Target)
+			} else {
+				continue
+			}
+			if at == q.Name {
 				a.TTL = max(a.TTL, h.Ttl)
 			}
 		}
-		if alias == "" || len(a.Records) > 0 && q.Type != "CNAME" {
+		if alias == "" || len(a.Records) > 0 {
 			break
 		}
 		a.Aliases = append(a.Aliases, alias)
