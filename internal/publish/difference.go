@@ -277,3 +277,30 @@ func (d *differ) plan(keys []setKey) Plan {
 	}
 	return p
 }
+
+// part returns the part of a plan that is about the first n domains, and how many there are.
+func (p Plan) part(n int) (Plan, int) {
+	var domains []string
+	see := func(owner string) {
+		if d := DomainOf(owner); !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	for k := range p.touched {
+		see(k.owner)
+	}
+	for _, m := range slices.Concat(p.Mark, p.Unmark) {
+		see(m.Owner)
+	}
+	slices.SortFunc(domains, compareNames)
+	left := func(owner string) bool { return slices.Contains(domains[min(n, len(domains)):], DomainOf(owner)) }
+	leftOut := func(rr dns.RR) bool { return left(rr.Header().Name) }
+	leftUnmarked := func(m Marker) bool { return left(m.Owner) }
+	part := Plan{
+		Add: slices.DeleteFunc(slices.Clone(p.Add), leftOut), Delete: slices.DeleteFunc(slices.Clone(p.Delete), leftOut),
+		Keep: p.Keep, Foreign: p.Foreign, touched: maps.Clone(p.touched),
+		Mark: slices.DeleteFunc(slices.Clone(p.Mark), leftUnmarked), Unmark: slices.DeleteFunc(slices.Clone(p.Unmark), leftUnmarked),
+	}
+	maps.DeleteFunc(part.touched, func(k setKey, _ []dns.RR) bool { return left(k.owner) })
+	return part, len(domains)
+}

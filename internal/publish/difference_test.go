@@ -295,12 +295,12 @@ func TestMarkers(t *testing.T) {
 		}
 	})
 	for line, want := range map[string]string{
-		`_mailconfd.example.org. 60 IN TXT "hello"`:                                                              "",
-		`_mailconfd.example.org. 60 IN A 192.0.2.1`:                                                              "",
-		`_mailconfd.example.org. 60 IN TXT "mailconfd=2 whatever"`:                                               "another version",
-		`_mailconfd.example.org. 60 IN TXT "mailconfd=1"`:                                                        "damaged",
-		`_mailconfd.example.org. 60 IN TXT "mailconfd=1 owner=a. type=NONSENSE digest=00"`:                       "damaged",
-		`_mailconfd.example.org. 60 IN TXT "mailconfd=1 owner=a type=A digest=00112233445566778899aabbccddeeff"`: "damaged",
+		`_mailconfd.example.org. 60 IN TXT "hello"`:                                               "",
+		`_mailconfd.example.org. 60 IN A 192.0.2.1`:                                               "",
+		`_mailconfd.example.org. 60 IN TXT "mailconfd=2 whatever"`:                                "another version",
+		`_mailconfd.example.org. 60 IN TXT "mailconfd=1"`:                                         "damaged",
+		`_mailconfd.example.org. 60 IN TXT "mailconfd=1 owner=a type=NONSENSE digest=00"`:         "damaged",
+		`_mailconfd.example.org. 60 IN TXT "mailconfd=1 owner=a. type=A digest=0011223344556677"`: "damaged",
 	} {
 		_, ok, err := publish.ParseMarker(rr(t, line))
 		switch {
@@ -313,23 +313,25 @@ func TestMarkers(t *testing.T) {
 }
 
 func FuzzParseMarker(f *testing.F) {
-	f.Add([]byte("mailconfd=1 owner=a.example. type=SRV digest=00112233445566778899aabbccddeeff"))
-	f.Add([]byte("mailconfd=1 owner=a\\.b.example. type=TYPE65535 digest=00112233445566778899aabbccddeeff"))
+	f.Add([]byte("mailconfd=1 owner=a type=SRV digest=0011223344556677"))
+	f.Add([]byte("mailconfd=1 owner=a\\.b type=TYPE65535 digest=0011223344556677"))
+	f.Add([]byte("mailconfd=1 owner=@ type=TXT digest=0011223344556677"))
 	f.Add([]byte("mailconfd=\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		wire := []byte{0, 0, 16, 0, 1, 0, 0, 0, 60, byte((len(text) + 1) >> 8), byte(len(text) + 1), byte(len(text))}
 		if len(text) > 255 {
 			return
 		}
+		head := []byte("\x0a_mailconfd\x07example\x00\x00\x10\x00\x01\x00\x00\x00\x3c")
+		wire := append(head, byte((len(text)+1)>>8), byte(len(text)+1), byte(len(text)))
 		read, _, err := dns.UnpackRR(append(wire, text...), 0)
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
 		m, ok, err := publish.ParseMarker(read)
 		if !ok || err != nil {
 			return
 		}
-		again, ok, err := publish.ParseMarker(m.Record("example."))
+		again, ok, err := publish.ParseMarker(m.Record("example"))
 		if !ok || err != nil || again != m {
 			t.Errorf("%q: got %+v %v %v, want %+v", text, again, ok, err, m)
 		}
@@ -348,6 +350,18 @@ func TestCheck(t *testing.T) {
 		err := publish.Check(zone, rrs(t, records...))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", records, err, want)
+		}
+	}
+}
+
+func TestDomainOf(t *testing.T) {
+	t.Parallel()
+	for owner, want := range map[string]string{
+		"_imaps._tcp.example.org.": "example.org", "autoconfig.Example.org.": "example.org", "example.org": "example.org",
+		"_ua-auto-config.example.org.": "example.org", "www.example.org.": "www.example.org", "_imaps._tcp.autoconfig.example.org.": "autoconfig.example.org",
+	} {
+		if got := publish.DomainOf(owner); got != want {
+			t.Errorf("%s: got %s, want %s", owner, got, want)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (r *run) send(conn *dns.Conn, m *dns.Msg) error {
 		m.SetTsig(key.Name, dns.Fqdn(key.Algorithm), fudge, time.Now().Unix())
 	}
 	if m.Len() > dns.MaxMsgSize {
-		return r.fail(KindTooLarge, "the change is larger than one message, 64 KiB, and it has to be one so that the zone is never half changed: give some domains a zone of their own, or delegate their names to one set")
+		return r.fail(KindTooLarge, "one domain and the markers of the zone are more than one message can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set")
 	}
 	err := conn.WriteMsg(m)
 	if err != nil {
@@ -113,6 +113,8 @@ func (r *run) receive(conn *dns.Conn, m *dns.Msg) (*dns.Msg, error) {
 	case r.zone.Key == nil:
 	case t != nil && t.Error != dns.RcodeSuccess:
 		return nil, r.unsigned(t)
+	case errors.Is(err, dns.ErrAuth) && answer.Rcode == dns.RcodeNotAuth:
+		return nil, r.refusal(answer, deed(m)) // the library never verifies this one
 	case t == nil && answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError:
 		return nil, r.refusal(answer, deed(m)) // some servers refuse without a signature: it ends the run and does no more
 	case t == nil:

@@ -14,7 +14,10 @@ import (
 // Marker says that we wrote a record. It is kept in the zone as a TXT record at
 // [MarkerName], one for each record:
 //
-//	mailconfd=1 owner=_imaps._tcp.example.org. type=SRV digest=5f2b…
+//	mailconfd=1 owner=_imaps._tcp type=SRV digest=5f2b9d0c11e8a7f3
+//
+// The owner is relative to the zone, "@" for its apex: markers have to be short, since all of
+// them have to fit into one message.
 type Marker struct {
 	Owner  string // absolute, in lower case
 	Type   uint16
@@ -22,7 +25,9 @@ type Marker struct {
 }
 
 // MarkerName returns where the markers of a zone are.
-func MarkerName(zone string) string { return dns.CanonicalName("_mailconfd." + dns.Fqdn(zone)) }
+func MarkerName(zone string) string { return dns.CanonicalName(markerLabel + dns.Fqdn(zone)) }
+
+const markerLabel = "_mailconfd."
 
 // markerTTL is of no use to anybody who resolves names.
 const markerTTL = 3600
@@ -38,7 +43,7 @@ func Mark(rr dns.RR) Marker {
 	return Marker{k.owner, k.rrtype, Digest(rr)}
 }
 
-// Digest returns 32 hexadecimal digits that change when the record does: with its data
+// Digest returns 16 hexadecimal digits that change when the record does: with its data
 // and its TTL; of a TXT record with its data only, because others may share its set and with it the TTL.
 func Digest(rr dns.RR) string {
 	var ttl [4]byte
@@ -46,19 +51,23 @@ func Digest(rr dns.RR) string {
 		binary.BigEndian.PutUint32(ttl[:], rr.Header().Ttl)
 	}
 	sum := sha256.Sum256(append(ttl[:], data(rr)...))
-	return hex.EncodeToString(sum[:16])
+	return hex.EncodeToString(sum[:8])
 }
 
 func (m Marker) key() setKey { return setKey{m.Owner, m.Type} }
 
-func (m Marker) of(rr dns.RR) bool { return m.key() == keyOf(rr) && m.Digest == Digest(rr) }
+func (m Marker) of(rr dns.RR) bool { return m.Type == rr.Header().Rrtype && m == Mark(rr) }
 
 // maxString is the longest string in a TXT record (RFC 1035 section 3.3).
 const maxString = 255
 
 // Record returns the marker as it is kept in a zone.
 func (m Marker) Record(zone string) dns.RR {
-	words := fmt.Sprintf("%s%s owner=%s type=%s digest=%s", markerWord, markerVersion, m.Owner, typeName(m.Type), m.Digest)
+	owner := strings.TrimSuffix(m.Owner, "."+dns.CanonicalName(zone))
+	if m.Owner == dns.CanonicalName(zone) {
+		owner = "@"
+	}
+	words := fmt.Sprintf("%s%s owner=%s type=%s digest=%s", markerWord, markerVersion, owner, typeName(m.Type), m.Digest)
 	var parts []string
 	for len(words) > maxString {
 		parts, words = append(parts, words[:maxString]), words[maxString:]
@@ -93,11 +102,15 @@ func ParseMarker(rr dns.RR) (m Marker, ok bool, err error) {
 		values[name] = value
 	}
 	number, known := typeNumber(values["type"])
-	_, isName := dns.IsDomainName(values["owner"])
-	if len(fields) != 4 || !isName || !dns.IsFqdn(values["owner"]) || !known || len(values["digest"]) != 32 {
+	owner := dns.CanonicalName(strings.TrimPrefix(dns.CanonicalName(rr.Header().Name), markerLabel))
+	if relative := values["owner"]; relative != "@" {
+		owner = dns.CanonicalName(relative + "." + owner)
+	}
+	_, isName := dns.IsDomainName(owner)
+	if len(fields) != 4 || values["owner"] == "" || !isName || dns.IsFqdn(values["owner"]) || !known || len(values["digest"]) != 16 {
 		return m, false, fmt.Errorf("%s has the marker %q, which is damaged; take the record away and run publish again", rr.Header().Name, clip(words))
 	}
-	return Marker{dns.CanonicalName(values["owner"]), number, values["digest"]}, true, nil
+	return Marker{owner, number, values["digest"]}, true, nil
 }
 
 // typeNumber reads a type as typeName writes it.
@@ -137,7 +150,7 @@ func ParseMarkers(records []dns.RR) (Markers, error) {
 
 // Owns tells whether we wrote the record and nobody has edited it since.
 func (ms Markers) Owns(rr dns.RR) bool {
-	return slices.ContainsFunc(ms, func(m Marker) bool { return m.of(rr) })
+	return slices.Contains(ms, Mark(rr))
 }
 
 func (ms Markers) bySet() map[setKey]Markers {

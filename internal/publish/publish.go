@@ -23,6 +23,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,4 +112,18 @@ func Check(zone string, records []dns.RR) error {
 		}
 	}
 	return nil
+}
+
+// DomainOf returns the mail domain that a record of ours is for, without the final dot: the owner name less
+// the labels that stand for a service (RFC 2782, RFC 8552) or for a server of documents.
+func DomainOf(owner string) string {
+	labels := dns.SplitDomainName(dns.CanonicalName(owner))
+	i := 0
+	for i < len(labels) && strings.HasPrefix(labels[i], "_") {
+		i++
+	}
+	if i == 0 && len(labels) > 0 && slices.Contains([]string{"autoconfig", "autodiscover", "ua-auto-config"}, labels[0]) {
+		i = 1
+	}
+	return strings.Join(labels[i:], ".")
 }

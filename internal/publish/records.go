@@ -30,11 +30,17 @@ func compareNames(a, b string) int {
 	return slices.Compare(x, y)
 }
 
+// bySet returns the sets that records make. One that comes twice is there once.
 func bySet(records []dns.RR) map[setKey][]dns.RR {
-	sets := map[setKey][]dns.RR{}
+	type identity struct {
+		ttl  uint32
+		data string
+	}
+	sets, seen := map[setKey][]dns.RR{}, map[identity]bool{}
 	for _, rr := range records {
-		if k := keyOf(rr); !contains(sets[k], rr) {
-			sets[k] = append(sets[k], rr)
+		if id := (identity{rr.Header().Ttl, data(rr)}); !seen[id] {
+			seen[id] = true
+			sets[keyOf(rr)] = append(sets[keyOf(rr)], rr)
 		}
 	}
 	return sets
@@ -57,7 +63,7 @@ func data(rr dns.RR) string {
 	case *dns.CNAME:
 		rr.Target = dns.CanonicalName(rr.Target)
 	}
-	wire := make([]byte, dns.MaxMsgSize)
+	wire := make([]byte, dns.Len(rr)+1)
 	n, err := dns.PackRR(rr, wire, 0, nil, false)
 	if err != nil {
 		return rr.String()
@@ -66,7 +72,10 @@ func data(rr dns.RR) string {
 }
 
 // same tells whether both are one record, with one TTL.
-func same(a, b dns.RR) bool { return a.Header().Ttl == b.Header().Ttl && data(a) == data(b) }
+func same(a, b dns.RR) bool {
+	h, o := a.Header(), b.Header()
+	return h.Ttl == o.Ttl && h.Rrtype == o.Rrtype && strings.EqualFold(h.Name, o.Name) && data(a) == data(b)
+}
 
 func contains(records []dns.RR, rr dns.RR) bool {
 	return slices.ContainsFunc(records, func(other dns.RR) bool { return same(other, rr) })

@@ -23,6 +23,8 @@ type run struct {
 	conn net.Conn
 	seen zoneState
 	plan Plan
+
+	still bool // the zone did not change while it was read
 }
 
 func newRun(z Zone, job Job) *run {
@@ -37,14 +39,29 @@ func newRun(z Zone, job Job) *run {
 	return &run{zone: z, job: job}
 }
 
-// read takes in what the zone holds and plans what there is to do.
+// read takes in what the zone holds and plans what there is to do. It asks many
+// questions, and another run may write in between: then markers and records do not fit
+// together, and what is ours looks like somebody else's edit. So where something is foreign, it counts only
+// when the serial stood still meanwhile. All else is for prerequisites to find out.
 func (r *run) read(ctx context.Context) error {
-	state, err := r.zoneState(ctx)
-	if err != nil {
-		return err
+	for attempt := range maxAttempts {
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+		state, err := r.zoneState(ctx)
+		if err != nil {
+			return err
+		}
+		after, err := r.serial(ctx)
+		if err != nil {
+			return err
+		}
+		r.seen, r.still = state, after == state.serial
+		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
+		if r.still || len(r.plan.Foreign) == 0 {
+			break
+		}
 	}
-	r.seen = state
-	r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
 	return nil
 }
 
@@ -52,10 +69,11 @@ func (r *run) read(ctx context.Context) error {
 func (r *run) publish(ctx context.Context) (Plan, error) {
 	var done Plan
 	var broke error // the connection, while an update was under way
-	for attempt := range maxAttempts {
+	for attempt := 0; attempt < maxAttempts; {
 		if err := pause(ctx, attempt); err != nil {
 			return done, err
 		}
+		attempt++
 		if err := r.read(ctx); err != nil {
 			return done, unknown(err, broke)
 		}
@@ -63,7 +81,11 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			done.Keep, done.Foreign = r.plan.Keep, r.plan.Foreign
 			return done, nil
 		}
-		err := r.update(ctx, r.message(r.plan))
+		if err := r.tooMany(); err != nil {
+			return done, err
+		}
+		part, message, whole := r.fit()
+		err := r.update(ctx, message)
 		var e *Error
 		switch {
 		case errors.Is(err, errChanged):
@@ -74,8 +96,11 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 		case err != nil:
 			return done, err
 		}
-		done = r.plan
-		if err := r.readBack(ctx); err != nil {
+		if !whole {
+			attempt = 0 // the next part
+		}
+		done.add(part)
+		if err := r.readBack(ctx, part); err != nil {
 			return done, err
 		}
 	}
@@ -83,6 +108,47 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 		return done, unknown(broke, broke)
 	}
 	return done, r.fail(KindChanging, "others change the same records again and again: gave up after %d attempts; run it again when they are done", maxAttempts)
+}
+
+// maxMarkers bounds the set of markers, in octets: a server must be able to say it in one answer.
+const maxMarkers = 60_000
+
+// tooMany refuses what would make the set of markers too large to be read again.
+func (r *run) tooMany() error {
+	size := 0
+	for _, rr := range append(r.plan.Mark.records(r.zone.Name, 0), r.seen.marks...) {
+		size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
+	}
+	if size > maxMarkers && len(r.plan.Mark) > len(r.plan.Unmark) {
+		return r.fail(KindTooLarge, "the markers of so many records, %d octets, are more than one answer can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set", size)
+	}
+	return nil
+}
+
+// add takes in what was carried out.
+func (p *Plan) add(part Plan) {
+	p.Add, p.Delete = append(p.Add, part.Add...), append(p.Delete, part.Delete...)
+	p.Mark, p.Unmark = append(p.Mark, part.Mark...), append(p.Unmark, part.Unmark...)
+	p.Foreign, p.Keep = part.Foreign, part.Keep
+}
+
+// maxUpdate leaves room for a signature.
+const maxUpdate = dns.MaxMsgSize - 1024
+
+// fit makes a message of the plan, or, where one message cannot say it, of the part for as
+// many domains as it can. Each domain is changed as a whole.
+func (r *run) fit() (part Plan, message *dns.Msg, whole bool) {
+	part, whole = r.plan, true
+	for {
+		message = r.message(part)
+		message.Compress = true
+		_, domains := part.part(0)
+		if domains <= 1 || message.Len() <= maxUpdate {
+			return part, message, whole
+		}
+		part, _ = part.part(domains / 2)
+		whole = false
+	}
 }
 
 // unknown adds to an error that an update may have been carried out.
@@ -115,16 +181,16 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// readBack reads what the server holds after it said yes. It returns nil when all of
-// the plan is there, and when somebody has changed it since: then there is another attempt.
-func (r *run) readBack(ctx context.Context) error {
-	before, plan := r.seen.serial, r.plan
+// readBack reads what the server holds after it said yes to a plan. It returns nil when
+// all of it is there, and when somebody has changed it since: the next attempt sees to that.
+func (r *run) readBack(ctx context.Context, plan Plan) error {
+	before := r.seen.serial
 	deadline := time.Now().Add(settleTime)
 	for {
 		if err := r.read(ctx); err != nil {
 			return err
 		}
-		if missing := r.dropped(plan); len(missing) > 0 {
+		if missing := r.dropped(plan); len(missing) > 0 && r.still {
 			return r.undo(ctx, plan, missing)
 		}
 		if r.seen.serial != before || r.plan.Empty() {

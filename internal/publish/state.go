@@ -129,9 +129,7 @@ func (r *reading) query(ctx context.Context, k setKey) (nothing bool, err error)
 	for _, rr := range answer.Answer {
 		if got := keyOf(rr); got.owner == k.owner && (got.rrtype == k.rrtype || got.rrtype == dns.TypeCNAME) {
 			found = true
-			if !contains(r.records, rr) {
-				r.records = append(r.records, rr)
-			}
+			r.records = append(r.records, rr)
 		}
 	}
 	return !found && answer.Rcode == dns.RcodeSuccess, nil

@@ -20,7 +20,7 @@ type Primary struct {
 	zone     string // absolute, in lower case
 	listener net.Listener
 	server   *dns.Server
-	ended    chan error
+	ended    chan struct{}
 
 	mu      sync.Mutex
 	records []dns.RR       // the SOA record first
@@ -38,7 +38,7 @@ func Start(zone, text string, secrets map[string]string) (*Primary, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Primary{zone: dns.CanonicalName(zone), listener: listener, ended: make(chan error, 1)}
+	p := &Primary{zone: dns.CanonicalName(zone), listener: listener, ended: make(chan struct{})}
 	parser := dns.NewZoneParser(strings.NewReader(text), p.zone, "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		p.records = append(p.records, rr)
@@ -54,7 +54,10 @@ func Start(zone, text string, secrets map[string]string) (*Primary, error) {
 		// The library's own refuses updates.
 		MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
 	}
-	go func() { p.ended <- p.server.ActivateAndServe() }()
+	go func() {
+		defer close(p.ended)
+		_ = p.server.ActivateAndServe() // ends with Shutdown
+	}()
 	<-started
 	return p, nil
 }
@@ -62,8 +65,13 @@ func Start(zone, text string, secrets map[string]string) (*Primary, error) {
 // Addr returns HOST:PORT.
 func (p *Primary) Addr() string { return p.listener.Addr().String() }
 
-// Close stops the server and waits for it.
+// Close stops the server and waits for it. A second call does nothing.
 func (p *Primary) Close() error {
+	select {
+	case <-p.ended:
+		return nil
+	default:
+	}
 	err := p.server.Shutdown()
 	<-p.ended
 	return err
