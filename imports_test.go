@@ -57,11 +57,11 @@ var homes = map[string][]string{
 	"github.com/miekg/dns":                  {"srvrecords", "internal/outside", "internal/lab", "internal/drift", "internal/publish", "internal/publish/publishtest", "test/real"},
 	"github.com/emersion":                   {"internal/lab"},
 	"github.com/hashicorp/golang-lru":       {"internal/directory"},
-	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "cmd/mailconfd"},
+	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "internal/publish", "cmd/mailconfd"},
 	"golang.org/x/crypto/x509roots":         {"internal/outside"},
 	"golang.org/x/net/publicsuffix":         {"config", "internal/directory"},
 	"net/http":                              {"internal/server", "test/real"},
-	"log/slog":                              {"internal/server", "internal/monitor", "cmd/mailconfd"},
+	"log/slog":                              {"internal/server", "internal/monitor", "internal/publish", "cmd/mailconfd"},
 	"log":                                   {"internal/lab", "internal/server"}, // go-smtp, go-imap and net/http take no other logger
 	"database/sql":                          {},
 	"github.com/google/go-cmp":              {"test/real"},

@@ -15,14 +15,15 @@
 // here: with its AutomaticEnv, a variable that is named like a section empties it.
 //
 // The package opens the configuration file and nothing else: no certificate, no
-// name is looked up, nothing is watched. It holds no secret: no key of this version
-// has one.
+// name is looked up, nothing is watched. It holds no secret: those are in files of
+// their own, whose names the configuration has.
 package config
 
 import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"mailconfd/settings"
@@ -43,6 +44,7 @@ type Config struct {
 	Probe          Probe
 	Policy         settings.Policy
 	Providers      []settings.Provider // each passes its Check; names are unique
+	Publish        []Zone              // no zone comes twice
 
 	domains []Domain
 }
@@ -78,6 +80,28 @@ type Probe struct {
 	Via      string        // socks5://HOST:PORT, or ""
 	HELO     string        // a full host name, an address literal, or "" for this machine's
 	Vantage  string        // a name of letters, digits, ".", "-" and "_"
+}
+
+// Zone is a DNS zone that is kept in step, and how.
+type Zone struct {
+	Name           string // as settings.ParseDomain gives it
+	Server         string // address HOST:PORT of its primary
+	TSIGName       string // of a key; "": updates are not signed
+	TSIGAlgorithm  string // "hmac-sha256" or "hmac-sha512"
+	TSIGSecretFile string // not opened; "" without a key
+	TTL            time.Duration
+	Interval       time.Duration // between two changes by serve
+	AllowEmpty     bool          // a domain may lose its last record of a use
+}
+
+// ZoneOf returns the zone of Publish that a domain is in: the longest that ends it.
+func (c Config) ZoneOf(domain string) (zone Zone, found bool) {
+	for _, z := range c.Publish {
+		if (domain == z.Name || strings.HasSuffix(domain, "."+z.Name)) && len(z.Name) > len(zone.Name) {
+			zone, found = z, true
+		}
+	}
+	return zone, found
 }
 
 // Domain says which provider serves a domain, or many: exactly one of Name, Wildcard
