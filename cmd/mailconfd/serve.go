@@ -21,6 +21,7 @@ import (
 	"mailconfd/config"
 	"mailconfd/internal/directory"
 	"mailconfd/internal/monitor"
+	"mailconfd/internal/publish"
 	"mailconfd/internal/server"
 	"mailconfd/internal/store"
 	"mailconfd/settings"
@@ -44,6 +45,9 @@ again; a bad one leaves the good one running.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			load := func() (config.Config, error) {
 				cfg, err := a.load(c, mailHost, args...)
+				if err == nil {
+					err = a.checkKeys(cfg)
+				}
 				if err == nil && !hasDomain(cfg) {
 					err = errors.New("nothing to serve: write a configuration (mailconfd config example), or try: mailconfd serve example.org --mail-host mail.example.org")
 				}
@@ -93,6 +97,8 @@ type daemon struct {
 	directory atomic.Pointer[directory.Directory]
 	server    *server.Server
 	monitor   *monitor.Monitor
+	keeper    *publish.Keeper
+	results   results
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -117,6 +123,7 @@ func newDaemon(cfg config.Config, w world, log *slog.Logger) (*daemon, error) {
 	}
 	registry.MustRegister(d.reloads)
 	d.directory.Store(directoryOf(cfg, d.mx))
+	d.keeper = publish.NewKeeper(log, registry)
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: &store.Memory{}, Log: log, Metrics: registry,
 		Changed: d.publish, Retired: d.retire,
@@ -178,6 +185,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 		defer close(watching)
 		d.monitor.Run(ctx, declared(d.cfg))
 	}()
+	d.keepZones(ctx, d.cfg)
 	reloading := make(chan struct{})
 	go func() {
 		defer close(reloading)
@@ -194,6 +202,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	stop()
 	<-watching
 	<-reloading
+	d.keeper.Wait()
 	return err
 }
 
@@ -220,6 +229,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 	}
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.server.SetMaxAge(maxAge(cfg))
+	d.keepZones(ctx, cfg)
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
 	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
@@ -269,8 +279,10 @@ func maxAge(cfg config.Config) time.Duration { return min(cfg.Probe.Interval, ti
 // for clients.
 func (d *daemon) publish(p settings.Provider, r settings.Result) {
 	missing := d.server.Publish(p.Name, r.Verified)
-	if !slices.ContainsFunc(settings.Roles(), func(role settings.Role) bool { return r.Verified.Undecided(role) || r.Verified.Unprobed(role) }) {
+	d.results.set(p.Name, r)
+	if decided(r) {
 		d.tell(p, r, missing)
+		d.keeper.Wake()
 	}
 	if d.changed != nil {
 		d.changed(p, r)
@@ -329,5 +341,6 @@ func leftOut(r settings.Result) []error {
 
 func (d *daemon) retire(provider string) {
 	d.server.Retire(provider)
+	d.results.drop(provider)
 	delete(d.told, provider)
 }

@@ -18,6 +18,10 @@ const (
 	Pending             // it is not decided yet
 )
 
+// Fates says what has become of the service behind an SRV record: its owner is absolute, the target
+// is not, and both are in lower case.
+type Fates func(owner, target string, port uint16) Fate
+
 // Brake holds records back that a zone should not lose yet. Clients of existing accounts
 // may look SRV records up again after a failed connection (RFC 6186 section 4), so a record goes
 // only when its service has been gone for a while; and a domain is not left without any
@@ -26,7 +30,7 @@ const (
 type Brake struct {
 	Grace      time.Duration        // how long a service must have been Missing
 	AllowEmpty bool                 // a domain may lose its last retrieval or submission record
-	Fate       func(*dns.SRV) Fate  // nil: always Free
+	Fates      Fates                // nil: always Free
 	missing    map[string]time.Time // since when records' services are Missing, as far as we know
 }
 
@@ -44,10 +48,10 @@ func (b *Brake) Hold(ours, wanted []dns.RR, now time.Time) ([]dns.RR, []Held) {
 	missing := map[string]time.Time{}
 	for _, rr := range ours {
 		srv, ok := rr.(*dns.SRV)
-		if !ok || srv.Target == "." || b.Fate == nil || offers(wanted, srv) {
+		if !ok || srv.Target == "." || b.Fates == nil || offers(wanted, srv) {
 			continue
 		}
-		switch b.Fate(srv) {
+		switch b.Fates(keyOf(srv).owner, strings.TrimSuffix(dns.CanonicalName(srv.Target), "."), srv.Port) {
 		case Pending:
 			held = append(held, Held{Record: rr})
 		case Missing:

@@ -83,6 +83,32 @@ func (p Plan) Conflicts() []Foreign {
 	return slices.DeleteFunc(slices.Clone(p.Foreign), func(f Foreign) bool { return f.Why == WhySame })
 }
 
+// Lines writes the plan as a person would: "- " and a record that goes, "+ " and one that comes, "! "
+// and what is foreign and in the way, "= " and what is foreign and as wanted; by name.
+func (p Plan) Lines() []string {
+	type line struct{ owner, text string }
+	var all []line
+	for _, rr := range p.Delete {
+		all = append(all, line{keyOf(rr).owner, "- " + text(rr)})
+	}
+	for _, rr := range p.Add {
+		all = append(all, line{keyOf(rr).owner, "+ " + text(rr)})
+	}
+	for _, f := range p.Foreign {
+		sign := "! "
+		if f.Why == WhySame {
+			sign = "= "
+		}
+		all = append(all, line{f.Owner, sign + f.String()})
+	}
+	slices.SortStableFunc(all, func(a, b line) int { return compareNames(a.owner, b.owner) })
+	texts := make([]string, len(all))
+	for i, l := range all {
+		texts[i] = l.text
+	}
+	return texts
+}
+
 // Difference plans how to get from the current records to the wanted ones. current must
 // hold all records at the names that are wanted or marked, of the types that matter
 // there: the wanted one, CNAME, and beside a CNAME any. Wanted must pass [Check]. The

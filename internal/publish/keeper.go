@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -16,10 +15,10 @@ import (
 type Task struct {
 	Name     string        // of the zone; a task takes the place of one with the same name
 	Interval time.Duration // there is at most one change in so much time; it is looked at as often
-	Brake    Brake         // its Fate is set anew each time
+	Brake    Brake         // its Fates are set anew each time
 	// Wanted returns what the zone should hold, and the fates of what it does not any more;
 	// ready is false as long as that is not known.
-	Wanted func() (records []dns.RR, fate func(*dns.SRV) Fate, ready bool)
+	Wanted func() (records Records, fates Fates, ready bool)
 	// Publish carries a job out, as Zone.Publish does.
 	Publish func(context.Context, Job) (Plan, error)
 }
@@ -156,13 +155,13 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 
 // bring does what there is to do to a zone.
 func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
-	wanted, fate, ready := t.Wanted()
+	wanted, fates, ready := t.Wanted()
 	if !ready {
 		return
 	}
-	t.Brake.Fate, t.Brake.missing = fate, z.missing
+	t.Brake.Fates, t.Brake.missing = fates, z.missing
 	var held []Held
-	plan, err := t.Publish(ctx, Job{Wanted: func(ours []dns.RR) (records []dns.RR, err error) {
+	plan, err := t.Publish(ctx, Job{Wanted: func(ours Records) (records Records, err error) {
 		records, held = t.Brake.Hold(ours, wanted, time.Now())
 		return records, nil
 	}})

@@ -61,7 +61,7 @@ func TestHold(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := publish.Brake{Grace: time.Hour, AllowEmpty: test.allowEmpty, Fate: func(*dns.SRV) publish.Fate { return test.fate }}
+			b := publish.Brake{Grace: time.Hour, AllowEmpty: test.allowEmpty, Fates: func(string, string, uint16) publish.Fate { return test.fate }}
 			ours, wanted := rrs(t, test.ours...), rrs(t, test.wanted...)
 			b.Hold(ours, wanted, now)
 			got, _ := b.Hold(ours, wanted, now.Add(test.after))
@@ -75,7 +75,7 @@ func TestHold(t *testing.T) {
 // TestMissingComesBack: the time begins anew when a service was back in between.
 func TestMissingComesBack(t *testing.T) {
 	t.Parallel()
-	b := publish.Brake{Grace: time.Hour, Fate: func(*dns.SRV) publish.Fate { return publish.Missing }}
+	b := publish.Brake{Grace: time.Hour, Fates: func(string, string, uint16) publish.Fate { return publish.Missing }}
 	both, one := rrs(t, submission, submissions), rrs(t, submissions)
 	b.Hold(both, one, now)
 	b.Hold(both, both, now.Add(30*time.Minute))
@@ -101,10 +101,10 @@ func (z *keptZone) want(records []dns.RR) { z.mu.Lock(); defer z.mu.Unlock(); z.
 func (z *keptZone) task(interval time.Duration) publish.Task {
 	return publish.Task{
 		Name: zone, Interval: interval, Brake: publish.Brake{Grace: time.Hour},
-		Wanted: func() ([]dns.RR, func(*dns.SRV) publish.Fate, bool) {
+		Wanted: func() (publish.Records, publish.Fates, bool) {
 			z.mu.Lock()
 			defer z.mu.Unlock()
-			return z.wanted, func(*dns.SRV) publish.Fate { return publish.Missing }, !z.pending
+			return z.wanted, func(string, string, uint16) publish.Fate { return publish.Missing }, !z.pending
 		},
 		Publish: func(_ context.Context, job publish.Job) (publish.Plan, error) {
 			z.mu.Lock()

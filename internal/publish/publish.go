@@ -30,6 +30,9 @@ import (
 	"github.com/miekg/dns"
 )
 
+// Records are resource records. The name lets others do without the DNS library.
+type Records = []dns.RR
+
 // Zone is a zone and the server that takes its updates.
 type Zone struct {
 	Name    string        // of the zone, in A-labels
@@ -42,7 +45,7 @@ type Zone struct {
 type Job struct {
 	// Wanted returns the records that the zone should hold within Scope, given those of
 	// ours that it holds. It may be called several times. The error ends the run.
-	Wanted func(ours []dns.RR) ([]dns.RR, error)
+	Wanted func(ours Records) (Records, error)
 	// Scope says of an owner name, absolute and in lower case, whether the job is about
 	// it. Our records elsewhere are left alone. nil: the whole zone.
 	Scope func(owner string) bool
@@ -50,8 +53,8 @@ type Job struct {
 }
 
 // Fixed makes the Wanted of a job that does not depend on what the zone holds.
-func Fixed(records []dns.RR) func([]dns.RR) ([]dns.RR, error) {
-	return func([]dns.RR) ([]dns.RR, error) { return records, nil }
+func Fixed(records Records) func(Records) (Records, error) {
+	return func(Records) (Records, error) { return records, nil }
 }
 
 // Compare reads the zone and returns what there is to do. It changes nothing; where a
