@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUpLab,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "awaitfile": awaitFile, "zone": zone,
+			"primary": startPrimary, "edit": editZone, "dump": dumpZone, "awaitzone": awaitZone,
 		},
 	})
 }
@@ -56,6 +57,7 @@ func setUpLab(env *testscript.Env) error {
 		return err
 	}
 	env.Values[labKey{}] = internet
+	env.Values[primaryKey{}] = &primaryOf{}
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +48,7 @@ type kept struct {
 	missing  map[string]time.Time // the Brake's
 	changed  time.Time            // when it was last changed
 	failure  string               // what was last logged of it
-	reported string
+	reported []string             // the remarks of the last look
 }
 
 // maxAtOnce bounds how many zones are looked at at once.
@@ -210,12 +210,12 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 		log.Info("DNS record published", "record", text(rr))
 	}
 	report := remarks(plan, held)
-	if words := strings.Join(report, "\n"); words != z.reported {
-		z.reported = words
-		for _, line := range report {
+	for _, line := range report {
+		if !slices.Contains(z.reported, line) {
 			log.Warn(line)
 		}
 	}
+	z.reported = report
 }
 
 // remarks says what is not as wanted although nothing failed.

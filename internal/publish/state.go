@@ -34,7 +34,7 @@ func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
 	}
 	s.ours = slices.DeleteFunc(all, func(m Marker) bool { return !r.job.Scope(m.Owner) })
 	read := reading{run: r, asked: map[setKey]bool{}}
-	for k := range s.ours.bySet() {
+	for _, k := range slices.SortedFunc(maps.Keys(s.ours.bySet()), setKey.compare) {
 		if err := read.set(ctx, k); err != nil {
 			return s, err
 		}
@@ -46,7 +46,7 @@ func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
 	if err := Check(r.zone.Name, s.wanted); err != nil {
 		return s, err
 	}
-	for k := range bySet(s.wanted) {
+	for _, k := range slices.SortedFunc(maps.Keys(bySet(s.wanted)), setKey.compare) {
 		if err := read.set(ctx, k); err != nil {
 			return s, err
 		}
