@@ -34,6 +34,8 @@ func (l *loader) config() Config {
 	c.Providers = l.providers(d.Providers)
 	c.ProbeAccounts = l.probeAccounts(d.Providers)
 	c.domains = l.domains(d.Domains, c.Providers)
+	c.Publish = l.zones(d.Publish)
+	l.unpublished(c)
 	if l.file != "" && len(d.Providers)+len(d.Domains) == 0 {
 		l.warnings = append(l.warnings, Problem{File: l.file, Text: "no providers and no domains: nothing will be published"})
 	}

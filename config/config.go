@@ -23,6 +23,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"mailconfd/settings"
@@ -45,6 +46,7 @@ type Config struct {
 	Policy         settings.Policy
 	Providers      []settings.Provider // each passes its Check; names are unique
 	ProbeAccounts  []ProbeAccount      // in the order of Providers; at most one of each
+	Publish        []Zone              // no zone comes twice
 
 	domains []Domain
 }
@@ -87,6 +89,28 @@ type ProbeAccount struct {
 	Provider     string // the Name of one of Providers
 	Address      settings.Address
 	PasswordFile string // a path; not opened
+}
+
+// Zone is a DNS zone that is kept in step, and how.
+type Zone struct {
+	Name           string // as settings.ParseDomain gives it
+	Server         string // address HOST:PORT of its primary
+	TSIGName       string // of a key; "": updates are not signed
+	TSIGAlgorithm  string // "hmac-sha256" or "hmac-sha512"
+	TSIGSecretFile string // not opened; "" without a key
+	TTL            time.Duration
+	Interval       time.Duration // between two changes by serve
+	AllowEmpty     bool          // a domain may lose its last record of a use
+}
+
+// ZoneOf returns the zone of Publish that a domain is in: the longest that ends it.
+func (c Config) ZoneOf(domain string) (zone Zone, found bool) {
+	for _, z := range c.Publish {
+		if (domain == z.Name || strings.HasSuffix(domain, "."+z.Name)) && len(z.Name) > len(zone.Name) {
+			zone, found = z, true
+		}
+	}
+	return zone, found
 }
 
 // Domain says which provider serves a domain, or many: exactly one of Name, Wildcard

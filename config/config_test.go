@@ -122,6 +122,16 @@ func TestFullFile(t *testing.T) {
 		ProbeAccounts: []config.ProbeAccount{{
 			Provider: "main", Address: settings.Address{Local: "Probe", Domain: "xn--bcher-kva.example"}, PasswordFile: "testdata/good/secrets/probe",
 		}},
+		Publish: []config.Zone{
+			{
+				Name: "example.org", Server: "192.0.2.53:53", TSIGName: "mailconfd.", TSIGAlgorithm: "hmac-sha512",
+				TSIGSecretFile: "testdata/good/tsig", TTL: 5 * time.Minute, Interval: time.Minute, AllowEmpty: true,
+			},
+			{
+				Name: "xn--bcher-kva.example", Server: "[2001:db8::53]:5353", TSIGName: "k", TSIGAlgorithm: "hmac-sha256",
+				TSIGSecretFile: "/etc/k", TTL: time.Hour, Interval: 10 * time.Minute,
+			},
+		},
 	}
 	if diff := cmp.Diff(want, c, comparable); diff != "" {
 		t.Error(diff)
@@ -199,6 +209,14 @@ func TestWarnings(t *testing.T) {
 		{
 			"providers:\n  - {name: main, hosts: [mail.example.org]}\n  - {name: old, hosts: [old.example.org]}\ndomains: [{name: example.org, provider: main}]",
 			`mailconfd.yaml:3: providers[1].name: no domain has the provider "old"`,
+		},
+		{
+			main + `publish: [{zone: example.org, server: "192.0.2.53:53"}]`,
+			"mailconfd.yaml:3: publish[0].tsig_name: without a key, whoever can send from this machine's address can change the zone too",
+		},
+		{
+			main + `publish: [{zone: customers.example, server: "192.0.2.53:53", tsig_name: k, tsig_secret_file: k}]`,
+			"mailconfd.yaml:3: publish[0].zone: no domain that is listed by name is in customers.example: nothing will be published there",
 		},
 	}
 	for _, test := range tests {
@@ -281,5 +299,18 @@ func TestRudeTextsInMessages(t *testing.T) {
 	_, _, err = parse(`"\x1b[2J\n": 1`)
 	if err == nil || strings.ContainsAny(err.Error(), "\x1b\n") {
 		t.Errorf("want control characters escaped, got %q", err)
+	}
+}
+
+func TestZoneOf(t *testing.T) {
+	t.Parallel()
+	c := config.Config{Publish: []config.Zone{{Name: "example.org"}, {Name: "sub.example.org"}}}
+	for domain, want := range map[string]string{
+		"example.org": "example.org", "a.example.org": "example.org", "sub.example.org": "sub.example.org", "b.sub.example.org": "sub.example.org",
+		"notexample.org": "", "org": "", "": "",
+	} {
+		if got, found := c.ZoneOf(domain); got.Name != want || found != (want != "") {
+			t.Errorf("%s: got %q, want %q", domain, got.Name, want)
+		}
 	}
 }

@@ -118,10 +118,6 @@ func (l *loader) list(n *yaml.Node, f field, v reflect.Value) {
 		l.fail(n, "%s; want %s", seen(n), wanted(v.Type()))
 		return
 	}
-	if v.Type() == reflect.TypeFor[[]later]() && len(n.Content) > 0 {
-		l.fail(n.Content[0], "not in this version; leave the list empty, and give DNS what the command records prints")
-		return
-	}
 	if err := f.tooMany(len(n.Content)); err != nil {
 		l.fail(n, "%v", err)
 		return

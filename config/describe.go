@@ -163,9 +163,6 @@ func describe(schema *jsonschema.Schema, t reflect.Type) {
 		case f.typ.Kind() == reflect.Struct:
 			describe(key, f.typ)
 			continue
-		case f.typ == reflect.TypeFor[[]later]():
-			key.MaxItems = new(uint64)
-			continue
 		case f.isEntries():
 			describe(key.Items, f.typ.Elem())
 			continue

@@ -74,7 +74,9 @@ func TestKeys(t *testing.T) {
 		providers providers[].name providers[].display_name providers[].short_name providers[].hosts providers[].services
 		providers[].trusted providers[].trusted[].service providers[].trusted[].reason providers[].not_offered
 		providers[].username providers[].accepts_address providers[].probe_account.address providers[].probe_account.password_file
-		domains domains[].name domains[].mx domains[].except domains[].provider publish`)
+		domains domains[].name domains[].mx domains[].except domains[].provider
+		publish publish[].zone publish[].server publish[].tsig_name publish[].tsig_algorithm publish[].tsig_secret_file publish[].ttl
+		publish[].interval publish[].allow_empty`)
 	flags := map[string]string{}
 	variables := map[string]string{}
 	var got []string

@@ -26,7 +26,7 @@ type document struct {
 	Policy         policySection   `yaml:"policy" doc:"what of that is published, and for how long"`
 	Providers      []providerEntry `yaml:"providers" most:"10000" doc:"sets of mail services, and how their users log in"`
 	Domains        []domainEntry   `yaml:"domains" doc:"which provider serves a domain: by name, by wildcard, or by MX"`
-	Publish        []later         `yaml:"publish" doc:"zones to keep up to date; later: the list must be empty in this version"`
+	Publish        []publishEntry  `yaml:"publish" most:"10000" doc:"DNS zones that are kept in step with what is verified, by dynamic updates (RFC 2136)"`
 }
 
 type tlsSection struct {
@@ -88,5 +88,13 @@ type domainEntry struct {
 	Provider string   `yaml:"provider" required:"true" doc:"the name of a provider"`
 }
 
-// later stands for an entry that no version understands yet.
-type later struct{}
+type publishEntry struct {
+	Zone           string        `yaml:"zone" required:"true" doc:"the zone; the records of every domain that is listed by name, and is in it, go there"`
+	Server         string        `yaml:"server" required:"true" doc:"its primary, HOST:PORT, asked over TCP"`
+	TSIGName       string        `yaml:"tsig_name" doc:"name of the key that signs updates; empty: they are not signed"`
+	TSIGAlgorithm  string        `yaml:"tsig_algorithm" default:"hmac-sha256" enum:"hmac-sha256,hmac-sha512" doc:"how the key signs: hmac-sha256 or hmac-sha512"`
+	TSIGSecretFile string        `yaml:"tsig_secret_file" doc:"file with the key's secret in base64, and nothing else; read anew for each update"`
+	TTL            time.Duration `yaml:"ttl" default:"1h" doc:"how long resolvers may keep a record"`
+	Interval       time.Duration `yaml:"interval" default:"10m" doc:"with serve: there is at most one change in so much time, and the zone is looked at as often"`
+	AllowEmpty     bool          `yaml:"allow_empty" default:"false" doc:"may a domain lose its last record for retrieval, or for submission, because nothing works?"`
+}

@@ -16,7 +16,8 @@ import (
 type compiler struct {
 	set     Set
 	ttl     uint32
-	targets map[string]bool // the hosts that SRV records point at
+	host    string          // the configuration host, or ""
+	targets map[string]bool // hosts that SRV records may point at: no aliases
 }
 
 // comparable lists the roles whose records clients compare by priority: the ways to
@@ -30,27 +31,34 @@ func comparable() [][]settings.Role {
 // with failing services behind.
 func (c *compiler) mail(result settings.Result) {
 	v := result.Verified
+	said := map[settings.Role]bool{}
 	for _, roles := range comparable() {
 		place := 0
 		for _, role := range roles {
-			var said []settings.Service
+			var before []settings.Service
 			for _, p := range v.Services(role) {
-				if reason := cannotSay(v.Provider(), p, said); reason != "" {
+				if reason := cannotSay(v.Provider(), p, before); reason != "" {
 					c.withhold(p.Service, reason)
 					continue
 				}
 				c.service(p, place)
-				said = append(said, p.Service)
+				before = append(before, p.Service)
+				said[role] = true
 				place++
 			}
 		}
 	}
+	c.set.offer = said[settings.RoleSubmission] && (said[settings.RoleIMAP] || said[settings.RolePOP3])
 	for _, scheme := range settings.Schemes() {
 		if slices.Contains(v.Provider().NotOffered, scheme.Role()) && closed(result, scheme) {
 			c.notOffered(scheme)
 		}
 	}
 }
+
+// noAddress is why there are no mail records where a whole address does not log in.
+const noAddress = "users log in with the local part, which SRV cannot say, and clients try the whole address first (RFC 6186 section 4); " +
+	"if the whole address works too, set accepts_address"
 
 // cannotSay returns why a published service has no SRV record, or "". said holds the
 // services of its role that have one and come before it.
@@ -62,8 +70,7 @@ func cannotSay(provider settings.Provider, p settings.Published, said []settings
 		return "a login has shown that the whole address is rejected there; users log in with the local part, which SRV cannot say, " +
 			"and clients try the whole address first (RFC 6186 section 4)"
 	default:
-		return "users log in with the local part, which SRV cannot say, and clients try the whole address first (RFC 6186 section 4); " +
-			"if the whole address works too, set accepts_address"
+		return noAddress
 	}
 	if _, err := netip.ParseAddr(s.Host); err == nil {
 		return "the target of an SRV record is a host name, not an address (RFC 2782)"
@@ -137,7 +144,6 @@ func (c *compiler) service(p settings.Published, place int) {
 		Why:     what(s.Scheme) + ": " + basis(p) + remark(s),
 		Readers: readers(label(s.Scheme)),
 	}, label(s.Scheme), priority, 1, s.Port, dns.Fqdn(s.Host))
-	c.targets[s.Host] = true
 }
 
 // notOffered adds the record that tells clients not to look for a service (RFC 2782,
@@ -149,41 +155,6 @@ func (c *compiler) notOffered(scheme settings.Scheme) {
 	}, label(scheme), 0, 0, 0, ".")
 }
 
-// config adds the records by which clients find the configuration server.
-func (c *compiler) config(host string, p settings.Provider) {
-	// One record, on 443: Thunderbird takes the one with the lowest weight, and neither it
-	// nor Outlook goes by the port.
-	c.srv(Record{
-		Why:     "Autodiscover is answered by this host over HTTPS",
-		Readers: readers("_autodiscover._tcp"),
-	}, "_autodiscover._tcp", 0, 1, 443, dns.Fqdn(host))
-	c.targets[host] = true
-	for _, s := range p.Candidates() {
-		c.targets[s.Host] = true
-	}
-	for _, label := range []string{"autoconfig", "autodiscover"} {
-		c.alias(label, host)
-	}
-}
-
-// alias adds a CNAME to the configuration host, unless the name has to hold addresses.
-func (c *compiler) alias(label, host string) {
-	name := label + "." + c.set.Domain
-	switch {
-	case name == host:
-		c.withholdName(name, "it is the configuration host itself: give it an address record")
-		return
-	case c.targets[name]:
-		c.withholdName(name, "a mail service is on this host, and the target of an SRV record must not be an alias (RFC 2782)")
-		return
-	}
-	rr := &dns.CNAME{Hdr: c.header(label, dns.TypeCNAME), Target: dns.Fqdn(host)}
-	c.add(Record{
-		Why:     "mail clients ask this name for their settings; the certificate there must hold it",
-		Readers: readers(label),
-	}, rr)
-}
-
 // unverified lists the candidates that may not be published at all.
 func (c *compiler) unverified(withheld []settings.Withheld) {
 	for _, w := range withheld {
@@ -192,26 +163,48 @@ func (c *compiler) unverified(withheld []settings.Withheld) {
 }
 
 func (c *compiler) withhold(s settings.Service, reason string) {
-	owner := c.header(label(s.Scheme), dns.TypeSRV).Name
-	c.set.Withheld = append(c.set.Withheld, Withheld{Owner: owner, Service: s.String(), Reason: reason})
+	c.set.Withheld = append(c.set.Withheld, Withheld{Owner: c.owner(label(s.Scheme)), Service: s.String(), Reason: reason})
 }
 
-func (c *compiler) withholdName(name, reason string) {
-	c.set.Withheld = append(c.set.Withheld, Withheld{Owner: dns.Fqdn(name), Reason: reason})
+func (c *compiler) withholdName(label, reason string) {
+	c.set.Withheld = append(c.set.Withheld, Withheld{Owner: c.owner(label), Reason: reason})
 }
 
 func (c *compiler) srv(r Record, label string, priority, weight, port uint16, target string) {
-	c.add(r, &dns.SRV{Hdr: c.header(label, dns.TypeSRV), Priority: priority, Weight: weight, Port: port, Target: target})
+	c.add(r, label, &dns.SRV{Hdr: c.header(label, dns.TypeSRV), Priority: priority, Weight: weight, Port: port, Target: target})
 }
 
+// header makes the header of a record. The records of a template have names at the root.
 func (c *compiler) header(label string, rrtype uint16) dns.RR_Header {
-	return dns.RR_Header{Name: dns.Fqdn(label + "." + c.set.Domain), Rrtype: rrtype, Class: dns.ClassINET, Ttl: c.ttl}
+	name := label
+	switch {
+	case label == apex:
+		name = c.set.Domain
+	case c.set.Domain != Template:
+		name = label + "." + c.set.Domain
+	}
+	return dns.RR_Header{Name: dns.Fqdn(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: c.ttl}
+}
+
+// owner is the owner name of a label as Record has it.
+func (c *compiler) owner(label string) string {
+	if c.set.Domain == Template {
+		return label
+	}
+	return c.header(label, dns.TypeNone).Name
+}
+
+// speak says that the set tells all there should be of a type at a label.
+func (c *compiler) speak(label string, types ...string) {
+	for _, t := range types {
+		c.set.names = append(c.set.names, Name{Owner: c.owner(label), Type: t})
+	}
 }
 
 // add completes a record by what the resource record says.
-func (c *compiler) add(r Record, rr dns.RR) {
+func (c *compiler) add(r Record, label string, rr dns.RR) {
 	h := rr.Header()
-	r.Owner, r.TTL, r.Type = h.Name, h.Ttl, dns.TypeToString[h.Rrtype]
+	r.Owner, r.TTL, r.Type = c.owner(label), h.Ttl, dns.TypeToString[h.Rrtype]
 	r.Data = strings.TrimPrefix(rr.String(), h.String())
 	r.rr = rr
 	c.set.Records = append(c.set.Records, r)

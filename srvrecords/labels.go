@@ -24,6 +24,7 @@ var readings = []reading{
 	{"_pop3._tcp", []string{"Horde", "Claws Mail", "Evolution"}},
 	{"_autodiscover._tcp", []string{"Outlook", "Thunderbird", "SnappyMail"}},
 	{"autoconfig", []string{"Thunderbird", "Thunderbird for Android", "Delta Chat", "KMail", "Evolution", "FairEmail", "Geary", "GNOME Online Accounts", "Nextcloud Mail", "Mailspring", "SnappyMail", "Horde", "aerc", "Himalaya"}},
+	{"@", []string{"Himalaya"}},
 	{"autodiscover", []string{"Outlook", "Thunderbird", "Delta Chat", "FairEmail", "SnappyMail"}},
 }
 

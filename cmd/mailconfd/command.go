@@ -98,7 +98,7 @@ with no set-up.`,
 	flags.StringVar(&a.configFile, "config", "", "configuration `FILE` (default ./mailconfd.yaml, then /etc/mailconfd/mailconfd.yaml)")
 	flags.StringVar(&a.logLevel, "log-level", "info", "`LEVEL` of the log on stderr: debug, info, warn or error")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
-	root.AddCommand(a.serve(), a.status(), a.probe(), a.render(), a.records(), a.doctor(), a.configuration(), a.demo(), a.state(), a.version())
+	root.AddCommand(a.serve(), a.status(), a.probe(), a.render(), a.records(), a.publish(), a.unpublish(), a.doctor(), a.configuration(), a.demo(), a.state(), a.version())
 	root.InitDefaultCompletionCmd()
 	return root
 }

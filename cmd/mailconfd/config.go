@@ -89,7 +89,7 @@ func (a *app) usable(cfg config.Config) error {
 		_, broken := server.LoadCertificates(a.log, time.Now, keyPairs(cfg)...)
 		err = errors.Join(err, broken)
 	}
-	return err
+	return errors.Join(err, a.checkKeys(cfg))
 }
 
 func (a *app) configPrint(name, short string, text func() []byte) *cobra.Command {

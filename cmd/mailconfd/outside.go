@@ -28,6 +28,7 @@ type world struct {
 	resolver *outside.Resolver
 	fetcher  *outside.Fetcher
 	proxied  bool // everything but the questions to the resolver goes through a proxy
+	asker    *outside.Asker
 }
 
 // outside puts together how the configuration wants to look outside.
@@ -62,7 +63,7 @@ func (a *app) outsideWithin(cfg config.Config, timeouts probe.Timeouts) (world, 
 		Resolver: resolver, Dialer: dialer, Local: prober.Locality,
 		UserAgent: userAgent(), MaxBody: doctor.MaxBody, Timeout: min(timeout, fetchTimeout),
 	})
-	return world{prober, resolver, fetcher, dialer.Proxied()}, nil
+	return world{prober, resolver, fetcher, dialer.Proxied(), outside.NewAsker(resolver, dialer)}, nil
 }
 
 // BestMX returns the MX hosts of the lowest preference.
@@ -163,28 +164,43 @@ func (a *app) view(c *cobra.Command, timeout time.Duration, probeNow bool, mailH
 
 // of decides what may be published now for a domain.
 func (v *view) of(ctx context.Context, domain string) (settings.Result, error) {
-	name, _, err := v.directory.Find(ctx, domain)
+	p, err := v.provider(ctx, domain)
 	if err != nil {
 		return settings.Result{}, err
 	}
+	return v.result(ctx, p)
+}
+
+// provider returns who serves a domain.
+func (v *view) provider(ctx context.Context, domain string) (settings.Provider, error) {
+	name, _, err := v.directory.Find(ctx, domain)
+	if err != nil {
+		return settings.Provider{}, err
+	}
 	i := slices.IndexFunc(v.cfg.Providers, func(p settings.Provider) bool { return p.Name == name })
 	if i < 0 {
-		return settings.Result{}, fmt.Errorf("%s: no domain of the configuration matches; add it under domains, or give --mail-host HOST", domain)
+		return settings.Provider{}, fmt.Errorf("%s: no domain of the configuration matches; add it under domains, or give --mail-host HOST", domain)
 	}
+	return v.cfg.Providers[i], nil
+}
+
+// result decides what may be published now for a provider.
+func (v *view) result(ctx context.Context, p settings.Provider) (settings.Result, error) {
+	i := slices.IndexFunc(v.cfg.Providers, func(q settings.Provider) bool { return q.Name == p.Name })
 	if result, fresh := v.known.of(v.cfg, i); fresh {
-		v.results[name] = result
+		v.results[p.Name] = result
 	}
-	if _, known := v.results[name]; !known {
-		seen, err := v.app.look(ctx, v.world, v.cfg.Providers[i].Candidates())
+	if _, known := v.results[p.Name]; !known {
+		seen, err := v.app.look(ctx, v.world, p.Candidates())
 		if err != nil {
 			return settings.Result{}, err
 		}
 		if err := blind(seen); err != nil {
 			return settings.Result{}, err
 		}
-		v.results[name] = verify(v.cfg.Providers[i], seen, v.cfg.Policy)
+		v.results[p.Name] = verify(p, seen, v.cfg.Policy)
 	}
-	return v.results[name], nil
+	return v.results[p.Name], nil
 }
 
 // directoryOf takes the domains of a configuration into a directory.

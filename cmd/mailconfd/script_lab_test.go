@@ -40,13 +40,15 @@ func mapNames(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// setZone: zone FILE publishes the records of a zone file in the lab.
+// setZone: zone FILE... publishes the records of these zone files in the lab, and no others.
 func setZone(ts *testscript.TestScript, neg bool, args []string) {
-	parser := dns.NewZoneParser(strings.NewReader(ts.ReadFile(args[0])), "", "")
 	var records []dns.RR
-	for rr, more := parser.Next(); more; rr, more = parser.Next() {
-		records = append(records, rr)
+	for _, file := range args {
+		parser := dns.NewZoneParser(strings.NewReader(ts.ReadFile(file)), ".", "")
+		for rr, more := parser.Next(); more; rr, more = parser.Next() {
+			records = append(records, rr)
+		}
+		ts.Check(parser.Err())
 	}
-	ts.Check(parser.Err())
 	internetOf(ts).SetRecords(records)
 }

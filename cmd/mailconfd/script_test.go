@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "lint": lint,
 			"map": mapNames, "zone": setZone, "awaitfile": awaitFile, "logins": setLogins, "crash": crash, "leakless": leakless,
+			"primary": startPrimary, "edit": editZone, "dump": dumpZone, "awaitzone": awaitZone,
 		},
 	})
 }
@@ -57,6 +58,7 @@ func setUpLab(env *testscript.Env) error {
 		return err
 	}
 	env.Values[labKey{}] = internet
+	env.Values[primaryKey{}] = &primaryOf{}
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())

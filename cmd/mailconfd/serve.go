@@ -22,6 +22,7 @@ import (
 	"mailconfd/internal/directory"
 	"mailconfd/internal/login"
 	"mailconfd/internal/monitor"
+	"mailconfd/internal/publish"
 	"mailconfd/internal/server"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
@@ -45,6 +46,9 @@ configuration again; a bad one leaves the good one running.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			load := func() (config.Config, error) {
 				cfg, err := a.load(c, mailHost, args...)
+				if err == nil {
+					err = a.checkKeys(cfg)
+				}
 				if err == nil && !hasDomain(cfg) {
 					err = errors.New("nothing to serve: write a configuration (mailconfd config example), or try: mailconfd serve example.org --mail-host mail.example.org")
 				}
@@ -103,6 +107,8 @@ type daemon struct {
 	logins    *logins
 	accounts  []login.Declared // to begin with
 	sight     *sight           // what the operator is shown
+	keeper    *publish.Keeper
+	results   results
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -134,6 +140,7 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 	if d.accounts, err = d.logins.read(cfg); err != nil {
 		return nil, err
 	}
+	d.keeper = publish.NewKeeper(log, registry)
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
 		Changed: d.publish, Retired: d.retire, Logins: d.logins.Logins,
@@ -207,6 +214,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 		defer close(expiring)
 		d.sight.watchCertificates(ctx)
 	}()
+	d.keepZones(ctx, d.cfg)
 	reloading := make(chan struct{})
 	go func() {
 		defer close(reloading)
@@ -235,6 +243,7 @@ func (d *daemon) run(ctx context.Context, listeners []server.Listener, hangups <
 	<-expiring
 	<-reloading
 	<-checking
+	d.keeper.Wait()
 	return err
 }
 
@@ -271,6 +280,7 @@ func (d *daemon) reload(ctx context.Context, load func() (config.Config, error))
 	d.checks.take(cfg)
 	d.sight.take(cfg)
 	d.server.SetMaxAge(maxAge(cfg))
+	d.keepZones(ctx, cfg)
 	names, wildcards, mx := d.directory.Load().Len()
 	d.log.Info("configuration reloaded", "providers", len(cfg.Providers), "domains", names, "wildcards", wildcards, "mx_hosts", mx)
 	if fixed := changedUntilRestart(d.cfg, cfg); len(fixed) > 0 {
@@ -322,8 +332,10 @@ func maxAge(cfg config.Config) time.Duration { return min(cfg.Probe.Interval, ti
 func (d *daemon) publish(p settings.Provider, r settings.Result) {
 	missing := d.server.Publish(p.Name, r.Verified)
 	d.logins.verified(p, r)
-	if !slices.ContainsFunc(settings.Roles(), func(role settings.Role) bool { return r.Verified.Undecided(role) || r.Verified.Unprobed(role) }) {
+	d.results.set(p.Name, r)
+	if decided(r) {
 		d.tell(p, r, missing)
+		d.keeper.Wake()
 	}
 	d.checks.poke()
 	if d.changed != nil {
@@ -392,5 +404,6 @@ func leftOut(r settings.Result) []error {
 func (d *daemon) retire(provider string) {
 	d.server.Retire(provider)
 	d.logins.Verified(provider, nil)
+	d.results.drop(provider)
 	delete(d.told, provider)
 }

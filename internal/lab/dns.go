@@ -22,17 +22,24 @@ const (
 // DNSFault is how the lab's DNS server fails for a name.
 type DNSFault string
 
-// The ways to fail: DNSServFail answers SERVFAIL, DNSSilent does not answer at all.
+// The ways to fail: DNSServFail answers SERVFAIL, DNSSilent does not answer at all,
+// DNSRefused answers as a server that does not have the zone, DNSUnauthoritative as one
+// that knows of it by hearsay (no AA bit, no records), DNSBogus as a resolver that finds
+// the zone's signatures wrong: SERVFAIL, unless it is told not to check (RFC 4035
+// section 3.2.2).
 const (
-	DNSServFail DNSFault = "servfail"
-	DNSSilent   DNSFault = "silent"
+	DNSServFail        DNSFault = "servfail"
+	DNSSilent          DNSFault = "silent"
+	DNSRefused         DNSFault = "refused"
+	DNSUnauthoritative DNSFault = "unauthoritative"
+	DNSBogus           DNSFault = "bogus"
 )
 
 // DNS is an authoritative name server (RFC 1034, RFC 2308) on one loopback port, UDP
 // and TCP. It feels responsible for every name there is: what it was not told
 // about is NXDOMAIN at once, with the SOA that lets a resolver remember that, so
-// that nothing ever leaves the machine. It has no wildcards, no zone transfer, no
-// updates over the network and no DNSSEC.
+// that nothing ever leaves the machine. Wildcards answer as RFC 4592 has it. It has no zone
+// transfer, no updates over the network and no DNSSEC, but can say that it validated.
 //
 // Methods may be called from any goroutine and take effect with the next query.
 type DNS struct {
@@ -43,6 +50,7 @@ type DNS struct {
 	mu      sync.Mutex
 	sets    map[setKey][]dns.RR
 	faults  map[string]DNSFault
+	vouches bool
 	queries []dns.Question
 }
 
@@ -155,6 +163,14 @@ func (d *DNS) Fail(name string, fault DNSFault) {
 	d.faults[dns.CanonicalName(name)] = fault
 }
 
+// Vouch lets all answers say that they were validated (the AD bit, RFC 4035 section
+// 3.2.3), as those of a validating resolver do for a signed zone.
+func (d *DNS) Vouch(validated bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.vouches = validated
+}
+
 // Queries returns what was asked, oldest first, as it was asked. Only the newest
 // 10,000 are kept.
 func (d *DNS) Queries() []dns.Question {
@@ -220,7 +236,19 @@ func (d *DNS) answer(query *dns.Msg) *dns.Msg {
 		return answer
 	case DNSSilent:
 		return nil
+	case DNSRefused:
+		answer.Rcode = dns.RcodeRefused
+		return answer
+	case DNSUnauthoritative:
+		answer.Authoritative = false
+		return answer
+	case DNSBogus:
+		if !query.CheckingDisabled {
+			answer.Rcode = dns.RcodeServerFailure
+			return answer
+		}
 	}
+	answer.AuthenticatedData = d.vouches
 	// RFC 8482 leaves ANY to the server; there is no zone to transfer.
 	if question.Qclass != dns.ClassINET || question.Qtype == dns.TypeANY ||
 		question.Qtype == dns.TypeAXFR || question.Qtype == dns.TypeIXFR {
@@ -236,21 +264,39 @@ func (d *DNS) answer(query *dns.Msg) *dns.Msg {
 func (d *DNS) fill(answer *dns.Msg, question dns.Question) {
 	name := dns.CanonicalName(question.Name)
 	for range maxAliases {
-		if set := d.sets[setKey{name, question.Qtype}]; len(set) > 0 {
-			answer.Answer = append(answer.Answer, copies(set)...)
+		source := d.source(name)
+		if set := d.sets[setKey{source, question.Qtype}]; len(set) > 0 {
+			answer.Answer = append(answer.Answer, copies(set, name)...)
 			return
 		}
-		alias := d.sets[setKey{name, dns.TypeCNAME}]
+		alias := d.sets[setKey{source, dns.TypeCNAME}]
 		if len(alias) == 0 {
 			break
 		}
-		answer.Answer = append(answer.Answer, copies(alias)...)
+		answer.Answer = append(answer.Answer, copies(alias, name)...)
 		name = dns.CanonicalName(alias[0].(*dns.CNAME).Target)
 	}
-	if !d.exists(name) {
+	if !d.exists(d.source(name)) {
 		answer.Rcode = dns.RcodeNameError
 	}
 	answer.Ns = append(answer.Ns, d.soa(name))
+}
+
+// source returns the name whose records answer for a name: itself, or if it does not
+// exist the wildcard at the closest name above it that does (RFC 4592, section 3.3.1).
+func (d *DNS) source(name string) string {
+	at := name
+	for !d.exists(at) {
+		next, end := dns.NextLabel(at, 0)
+		if end {
+			return name
+		}
+		at = at[next:]
+	}
+	if wildcard := "*." + at; at != name && d.exists(wildcard) {
+		return wildcard
+	}
+	return name
 }
 
 // exists tells whether the name or one below it has records: a name in between
@@ -278,10 +324,14 @@ func (d *DNS) soa(name string) dns.RR {
 	}
 }
 
-func copies(set []dns.RR) []dns.RR {
+// copies returns the records of a set as those of the name.
+func copies(set []dns.RR, name string) []dns.RR {
 	out := make([]dns.RR, len(set))
 	for i, rr := range set {
 		out[i] = dns.Copy(rr)
+		if dns.CanonicalName(rr.Header().Name) != name {
+			out[i].Header().Name = name
+		}
 	}
 	return out
 }

@@ -101,6 +101,9 @@ func (n *Internet) start() (err error) {
 	}
 	n.zone = append(zoneRecords(), addressRecords(Host, mailPlace)...)
 	n.dns.Set(n.zone...)
+	if err := n.serveZone(); err != nil {
+		return err
+	}
 	for _, service := range settings.Candidates(Host) {
 		if err := n.startService(service); err != nil {
 			return err
@@ -108,6 +111,21 @@ func (n *Internet) start() (err error) {
 	}
 	n.proxy, err = listen(proxy{n.routes, n.dns}.serve)
 	return err
+}
+
+// serveZone lets the DNS server answer over TCP at the addresses of the zone's name
+// server, which is the mail host.
+func (n *Internet) serveZone() error {
+	to, err := netip.ParseAddrPort(n.dns.Addr())
+	if err != nil {
+		return err
+	}
+	for _, ip := range n.Lookup(Host) {
+		if err := n.routes.add(netip.AddrPortFrom(ip, 53), to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startService starts a healthy server and lets it listen for each address.

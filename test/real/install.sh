@@ -14,6 +14,7 @@ packages=(
   thunderbird                                      # a mail client, about 310 MB
   postgresql                                       # initdb and postgres; its service is not started
   bind9-utils                                      # named-checkzone
+  bind9 knot bind9-dnsutils                        # name servers that take updates; dig, nsupdate
   iproute2 util-linux                              # ip; unshare and nsenter
   accountwizard libevolution evolution-data-server # KDE's ispdb; Evolution's library
   geary claws-mail aerc                            # clients with a window, or in a terminal

@@ -1,0 +1,143 @@
+package publish
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Fate says what is known of the service behind an SRV record that is wanted no more.
+type Fate int
+
+// The fates.
+const (
+	Free    Fate = iota // nothing speaks against taking the record away: it works and is said otherwise, its grace is over, or the operator has taken it out
+	Missing             // it does not answer, and it is not known since when
+	Pending             // it is not decided yet
+)
+
+// Fates says what has become of the service behind an SRV record: its owner is absolute, the target
+// is not, and both are in lower case.
+type Fates func(owner, target string, port uint16) Fate
+
+// Brake holds records back that a zone should not lose yet. Clients of existing accounts
+// may look SRV records up again after a failed connection (RFC 6186 section 4), so a record goes
+// only when its service has been gone for a while; and a domain is not left without any
+// way to read or to send mail, since that is more likely our fault than the operator's wish.
+// The zero Brake holds nothing but the latter.
+type Brake struct {
+	Grace      time.Duration        // how long a service must have been Missing
+	AllowEmpty bool                 // a domain may lose its last retrieval or submission record
+	Fates      Fates                // nil: always Free
+	missing    map[string]time.Time // since when records' services are Missing, as far as we know
+}
+
+// Held is a record that is not wanted and stays for now.
+type Held struct {
+	Record dns.RR
+	Until  time.Time // when its time is over; zero: not known, something has to happen
+	Last   bool      // it is held because the domain would have no other of its use
+}
+
+// Hold returns wanted with those records of ours that are to stay for now, and what
+// they are. Nothing of the arguments is changed.
+func (b *Brake) Hold(ours, wanted []dns.RR, now time.Time) ([]dns.RR, []Held) {
+	var held []Held
+	missing := map[string]time.Time{}
+	for _, rr := range ours {
+		srv, ok := rr.(*dns.SRV)
+		if !ok || srv.Target == "." || b.Fates == nil || offers(wanted, srv) {
+			continue
+		}
+		switch b.Fates(keyOf(srv).owner, strings.TrimSuffix(dns.CanonicalName(srv.Target), "."), srv.Port) {
+		case Pending:
+			held = append(held, Held{Record: rr})
+		case Missing:
+			k := data(rr)
+			missing[k] = now
+			if since, known := b.missing[k]; known {
+				missing[k] = since
+			}
+			if until := missing[k].Add(b.Grace); now.Before(until) {
+				held = append(held, Held{Record: rr, Until: until})
+			}
+		}
+	}
+	b.missing = missing
+	if !b.AllowEmpty {
+		for _, rr := range Last(ours, with(wanted, held)) {
+			held = append(held, Held{Record: rr, Last: true})
+		}
+	}
+	return with(wanted, held), held
+}
+
+// offers tells whether a record set still leads to the same service, be it with another priority or TTL.
+func offers(wanted []dns.RR, srv *dns.SRV) bool {
+	return slices.ContainsFunc(wanted, func(rr dns.RR) bool {
+		other, ok := rr.(*dns.SRV)
+		return ok && keyOf(other) == keyOf(srv) && other.Port == srv.Port && strings.EqualFold(other.Target, srv.Target)
+	})
+}
+
+// with adds records that are held. Where one is, "not offered" is not said beside it, and the
+// set takes the TTL of what is wanted there.
+func with(wanted []dns.RR, held []Held) []dns.RR {
+	if len(held) == 0 {
+		return wanted
+	}
+	keys := map[setKey]bool{}
+	for _, h := range held {
+		keys[keyOf(h.Record)] = true
+	}
+	all := slices.DeleteFunc(slices.Clone(wanted), func(rr dns.RR) bool {
+		srv, ok := rr.(*dns.SRV)
+		return ok && srv.Target == "." && keys[keyOf(rr)]
+	})
+	for _, h := range held {
+		rr := dns.Copy(h.Record)
+		for _, other := range all {
+			if keyOf(other) == keyOf(rr) {
+				rr.Header().Ttl = other.Header().Ttl
+			}
+		}
+		all = append(all, rr)
+	}
+	return all
+}
+
+// uses are the two that an account needs.
+var uses = [][]string{{"_imap", "_imaps", "_pop3", "_pop3s"}, {"_submission", "_submissions"}}
+
+// Last returns the records of before without which a domain that has records for
+// retrieval, or for submission, would have none of them after.
+func Last(before, after []dns.RR) []dns.RR {
+	type use struct {
+		domain string
+		use    int
+	}
+	useOf := func(rr dns.RR) (use, bool) {
+		srv, ok := rr.(*dns.SRV)
+		if !ok || srv.Target == "." {
+			return use{}, false
+		}
+		label := dns.SplitDomainName(keyOf(rr).owner)[0]
+		i := slices.IndexFunc(uses, func(labels []string) bool { return slices.Contains(labels, label) })
+		return use{DomainOf(srv.Hdr.Name), i}, i >= 0
+	}
+	left := map[use]bool{}
+	for _, rr := range after {
+		if u, ok := useOf(rr); ok {
+			left[u] = true
+		}
+	}
+	var last []dns.RR
+	for _, rr := range before {
+		if u, ok := useOf(rr); ok && !left[u] {
+			last = append(last, rr)
+		}
+	}
+	return last
+}

@@ -1,0 +1,236 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Task is a zone to be kept in step.
+type Task struct {
+	Name     string        // of the zone; a task takes the place of one with the same name
+	Interval time.Duration // there is at most one change in so much time; it is looked at as often
+	Brake    Brake         // its Fates are set anew each time
+	// Wanted returns what the zone should hold, and the fates of what it does not any more;
+	// ready is false as long as that is not known.
+	Wanted func() (records Records, fates Fates, ready bool)
+	// Publish carries a job out, as Zone.Publish does.
+	Publish func(context.Context, Job) (Plan, error)
+}
+
+// Keeper keeps zones in step with what is wanted, each by itself: it looks when it is
+// woken and once an interval, and changes a zone at most once an interval. What fails
+// is tried again then. It logs what changes, and a failure once.
+type Keeper struct {
+	log     *slog.Logger
+	updates *prometheus.CounterVec
+	atOnce  chan struct{}
+
+	mu    sync.Mutex
+	kept  map[string]*kept
+	ended sync.WaitGroup
+}
+
+// kept is a zone under way.
+type kept struct {
+	stop context.CancelFunc
+	wake chan struct{}
+
+	mu   sync.Mutex
+	task Task
+
+	// What follows belongs to the zone's goroutine.
+	missing  map[string]time.Time // the Brake's
+	changed  time.Time            // when it was last changed
+	failure  string               // what was last logged of it
+	reported []string             // the remarks of the last look
+}
+
+// maxAtOnce bounds how many zones are looked at at once.
+const maxAtOnce = 8
+
+// Outcomes of a change, beside the kinds of [Error].
+const (
+	outcomeChanged = "changed"
+	outcomeFailed  = "failed" // for a reason that is not the server's
+)
+
+// NewKeeper makes a keeper of no zones. The registerer may be nil.
+func NewKeeper(log *slog.Logger, metrics prometheus.Registerer) *Keeper {
+	k := &Keeper{log: log, kept: map[string]*kept{}, atOnce: make(chan struct{}, maxAtOnce)}
+	k.updates = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mailconfd_dns_updates_total", Help: "Attempts to bring a DNS zone in step: changed, or why it failed. A zone that is in step counts nothing.",
+	}, []string{"outcome"})
+	k.updates.WithLabelValues(outcomeChanged)
+	k.updates.WithLabelValues(outcomeFailed)
+	for _, kind := range Kinds() {
+		k.updates.WithLabelValues(string(kind))
+	}
+	if metrics != nil {
+		metrics.MustRegister(k.updates)
+	}
+	return k
+}
+
+// Declare sets which zones are kept, until ctx ends. Zones that stay are looked at again;
+// what was published in zones that go stays there.
+func (k *Keeper) Declare(ctx context.Context, tasks []Task) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	named := map[string]bool{}
+	for _, t := range tasks {
+		named[t.Name] = true
+		z := k.kept[t.Name]
+		if z == nil {
+			z = &kept{wake: make(chan struct{}, 1)}
+			k.kept[t.Name] = z
+			zone, stop := context.WithCancel(ctx)
+			z.stop = stop
+			z.set(t)
+			k.ended.Go(func() { k.keep(zone, z) })
+		}
+		z.set(t)
+		z.nudge()
+	}
+	for name, z := range k.kept {
+		if !named[name] {
+			z.stop()
+			delete(k.kept, name)
+		}
+	}
+}
+
+// Wake lets every zone be looked at soon: what is wanted may have changed.
+func (k *Keeper) Wake() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, z := range k.kept {
+		z.nudge()
+	}
+}
+
+func (z *kept) set(t Task) { z.mu.Lock(); defer z.mu.Unlock(); z.task = t }
+func (z *kept) get() Task  { z.mu.Lock(); defer z.mu.Unlock(); return z.task }
+
+func (z *kept) nudge() {
+	select {
+	case z.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Wait returns when every zone has ended, after the ctx of Declare has.
+func (k *Keeper) Wait() { k.ended.Wait() }
+
+// keep looks after one zone until ctx ends.
+func (k *Keeper) keep(ctx context.Context, z *kept) {
+	for {
+		timer := time.NewTimer(z.get().Interval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-z.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		// The brake: whatever wakes us, two changes are an interval apart.
+		if wait(ctx, time.Until(z.changed.Add(z.get().Interval))) != nil {
+			return
+		}
+		select {
+		case k.atOnce <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		k.bring(ctx, z, z.get())
+		<-k.atOnce
+	}
+}
+
+// bring does what there is to do to a zone.
+func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
+	wanted, fates, ready := t.Wanted()
+	if !ready {
+		return
+	}
+	t.Brake.Fates, t.Brake.missing = fates, z.missing
+	var held []Held
+	plan, err := t.Publish(ctx, Job{Wanted: func(ours Records) (records Records, err error) {
+		records, held = t.Brake.Hold(ours, wanted, time.Now())
+		return records, nil
+	}})
+	z.missing = t.Brake.missing
+	if ctx.Err() != nil {
+		return
+	}
+	if !plan.Empty() {
+		z.changed = time.Now()
+	}
+	k.count(plan, err)
+	k.tell(z, t, plan, held, err)
+}
+
+func (k *Keeper) count(plan Plan, err error) {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		k.updates.WithLabelValues(string(e.Kind)).Inc()
+	case err != nil:
+		k.updates.WithLabelValues(outcomeFailed).Inc()
+	case !plan.Empty():
+		k.updates.WithLabelValues(outcomeChanged).Inc()
+	}
+}
+
+// tell logs what is new: changes, what stays for now or is not ours, and a failure and
+// its end, once.
+func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
+	log := k.log.With("zone", t.Name)
+	if err != nil {
+		if z.failure != err.Error() {
+			z.failure = err.Error()
+			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
+		}
+		return
+	}
+	if z.failure != "" {
+		z.failure = ""
+		log.Info("DNS is in step again")
+	}
+	for _, rr := range plan.Delete {
+		log.Info("DNS record taken away", "record", text(rr))
+	}
+	for _, rr := range plan.Add {
+		log.Info("DNS record published", "record", text(rr))
+	}
+	report := remarks(plan, held)
+	for _, line := range report {
+		if !slices.Contains(z.reported, line) {
+			log.Warn(line)
+		}
+	}
+	z.reported = report
+}
+
+// remarks says what is not as wanted although nothing failed.
+func remarks(plan Plan, held []Held) []string {
+	var all []string
+	for _, f := range plan.Conflicts() {
+		all = append(all, "DNS record left alone: "+f.String()+"; mailconfd publish --adopt takes it over")
+	}
+	for _, h := range held {
+		switch {
+		case h.Last:
+			all = append(all, "DNS record stays, since its domain would have no other for the same use: "+text(h.Record)+"; allow_empty lets it go")
+		case !h.Until.IsZero():
+			all = append(all, "DNS record stays until "+h.Until.UTC().Format(time.RFC3339)+", although its service does not answer: "+text(h.Record))
+		}
+	}
+	return all
+}

@@ -1,0 +1,215 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"mailconfd/internal/publish"
+)
+
+const (
+	imap        = "_imap._tcp.example.org. 3600 IN SRV 10 1 143 mail.example.org."
+	imapsFirst  = "_imaps._tcp.example.org. 3600 IN SRV 10 1 993 mail.example.org."
+	imapNever   = "_imap._tcp.example.org. 3600 IN SRV 0 0 0 ."
+	submission  = "_submission._tcp.example.org. 3600 IN SRV 0 1 587 mail.example.org."
+	submissions = "_submissions._tcp.example.org. 3600 IN SRV 10 1 465 mail.example.org."
+)
+
+var now = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+
+func TestHold(t *testing.T) {
+	t.Parallel()
+	type lists = []string
+	tests := map[string]struct {
+		ours, wanted, holds lists // holds: what is to be there in the end
+		fate                publish.Fate
+		after               time.Duration // since it was first seen to be missing
+		allowEmpty          bool
+	}{
+		"all is as wanted":         {ours: lists{imaps, submission}, wanted: lists{imaps, submission}, holds: lists{imaps, submission}},
+		"free":                     {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, holds: lists{imaps, submissions}},
+		"missing":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, holds: lists{imaps, submission, submissions}},
+		"missing for too long":     {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, after: time.Hour, holds: lists{imaps, submissions}},
+		"pending":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Pending, after: time.Hour, holds: lists{imaps, submission, submissions}},
+		"another priority":         {ours: lists{imaps, submission}, wanted: lists{imapsFirst, submission}, fate: publish.Missing, holds: lists{imapsFirst, submission}},
+		"the last submission":      {ours: lists{imaps, submission, submissions}, wanted: lists{imaps}, holds: lists{imaps, submission, submissions}},
+		"the last retrieval":       {ours: lists{imaps, submission}, wanted: lists{submission}, fate: publish.Missing, after: time.Hour, holds: lists{imaps, submission}},
+		"the last, as told":        {ours: lists{imaps, submission}, wanted: lists{}, allowEmpty: true, holds: lists{}},
+		"there never was one":      {ours: lists{imaps}, wanted: lists{imaps}, holds: lists{imaps}},
+		"IMAP for POP3 is enough":  {ours: lists{strings.ReplaceAll(imaps, "imaps", "pop3s"), submission}, wanted: lists{imap, submission}, holds: lists{imap, submission}},
+		"not offered is held back": {ours: lists{imap, imaps}, wanted: lists{imapNever, imaps}, fate: publish.Missing, holds: lists{imap, imaps}},
+		"not offered goes":         {ours: lists{imapNever, imaps}, wanted: lists{imaps}, fate: publish.Missing, holds: lists{imaps}},
+		"not offered is no record": {ours: lists{imap}, wanted: lists{imapNever}, holds: lists{imap}},
+		"the other domain has one": {
+			ours: lists{submission, strings.ReplaceAll(submission, "_tcp", "_tcp.sub")}, wanted: lists{submission},
+			holds: lists{submission, strings.ReplaceAll(submission, "_tcp", "_tcp.sub")},
+		},
+		"an alias goes": {ours: lists{alias}, wanted: lists{}, fate: publish.Pending, holds: lists{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := publish.Brake{Grace: time.Hour, AllowEmpty: test.allowEmpty, Fates: func(string, string, uint16) publish.Fate { return test.fate }}
+			ours, wanted := rrs(t, test.ours...), rrs(t, test.wanted...)
+			b.Hold(ours, wanted, now)
+			got, _ := b.Hold(ours, wanted, now.Add(test.after))
+			if diff := cmp.Diff(lines(rrs(t, test.holds...)), lines(got)); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestMissingComesBack: the time begins anew when a service was back in between.
+func TestMissingComesBack(t *testing.T) {
+	t.Parallel()
+	b := publish.Brake{Grace: time.Hour, Fates: func(string, string, uint16) publish.Fate { return publish.Missing }}
+	both, one := rrs(t, submission, submissions), rrs(t, submissions)
+	b.Hold(both, one, now)
+	b.Hold(both, both, now.Add(30*time.Minute))
+	_, held := b.Hold(both, one, now.Add(80*time.Minute))
+	if len(held) != 1 || !held[0].Until.Equal(now.Add(140*time.Minute)) {
+		t.Errorf("held: %+v", held)
+	}
+}
+
+// keptZone is a zone in memory, and what a keeper is to do with it.
+type keptZone struct {
+	mu      sync.Mutex
+	wanted  []dns.RR
+	holds   []dns.RR
+	fails   error
+	changes []time.Time
+	looks   int
+	pending bool
+}
+
+func (z *keptZone) want(records []dns.RR) { z.mu.Lock(); defer z.mu.Unlock(); z.wanted = records }
+
+func (z *keptZone) task(interval time.Duration) publish.Task {
+	return publish.Task{
+		Name: zone, Interval: interval, Brake: publish.Brake{Grace: time.Hour},
+		Wanted: func() (publish.Records, publish.Fates, bool) {
+			z.mu.Lock()
+			defer z.mu.Unlock()
+			return z.wanted, func(string, string, uint16) publish.Fate { return publish.Missing }, !z.pending
+		},
+		Publish: func(_ context.Context, job publish.Job) (publish.Plan, error) {
+			z.mu.Lock()
+			defer z.mu.Unlock()
+			z.looks++
+			if z.fails != nil {
+				return publish.Plan{}, z.fails
+			}
+			wanted, err := job.Wanted(z.holds)
+			plan := publish.Difference(z.holds, wanted, marks(z.holds...), publish.Careful)
+			if !plan.Empty() {
+				z.changes = append(z.changes, time.Now())
+			}
+			z.holds = wanted
+			return plan, err
+		},
+	}
+}
+
+// pass lets time pass, and whatever is due happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func TestKeeper(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		registry := prometheus.NewRegistry()
+		k := publish.NewKeeper(slog.New(slog.NewTextHandler(&log, nil)), registry)
+		ctx, stop := context.WithCancel(t.Context())
+		defer func() { stop(); k.Wait() }()
+		z := &keptZone{pending: true}
+		k.Declare(ctx, []publish.Task{z.task(10 * time.Minute)})
+		synctest.Wait()
+		if z.looks != 0 {
+			t.Fatal("looked at before it is known what is wanted")
+		}
+		z.mu.Lock()
+		z.pending, z.wanted = false, rrs(t, imaps, submission, submissions)
+		z.mu.Unlock()
+		k.Wake()
+		synctest.Wait()
+		if len(z.changes) != 1 || len(z.holds) != 3 {
+			t.Fatalf("changes %v", z.changes)
+		}
+		// What flaps is written once an interval.
+		for i := range 20 {
+			z.want(rrs(t, []string{imaps, imapsFirst}[i%2], submission, submissions))
+			k.Wake()
+			pass(time.Minute)
+		}
+		synctest.Wait()
+		for i := range len(z.changes) - 1 {
+			if between := z.changes[i+1].Sub(z.changes[i]); between < 10*time.Minute {
+				t.Errorf("two changes in %s", between)
+			}
+		}
+		// What is missing goes after the time of grace, and the last never does.
+		z.want(rrs(t, imaps, submissions))
+		k.Wake()
+		pass(50 * time.Minute)
+		if len(z.holds) != 3 {
+			t.Errorf("gone within the time of grace: %v", lines(z.holds))
+		}
+		pass(30 * time.Minute)
+		if len(z.holds) != 2 {
+			t.Errorf("still there after the time of grace: %v", lines(z.holds))
+		}
+		z.want(rrs(t, imaps))
+		pass(3 * time.Hour)
+		if len(z.holds) != 2 || !strings.Contains(log.String(), "allow_empty") {
+			t.Errorf("the last is gone, or nobody knows: %v", lines(z.holds))
+		}
+		// A failure is logged once and tried again; the zone is looked at once an interval.
+		z.mu.Lock()
+		z.fails, z.looks = &publish.Error{Kind: publish.KindRefused, Zone: zone, Server: "x", Text: "no"}, 0
+		z.mu.Unlock()
+		pass(time.Hour)
+		synctest.Wait()
+		if z.looks != 6 || strings.Count(log.String(), "not in step") != 1 {
+			t.Errorf("%d looks while it fails, log:\n%s", z.looks, log.String())
+		}
+		z.mu.Lock()
+		z.fails = errors.New("another")
+		z.mu.Unlock()
+		pass(10 * time.Minute)
+		z.mu.Lock()
+		z.fails = nil
+		z.mu.Unlock()
+		pass(10 * time.Minute)
+		synctest.Wait()
+		if strings.Count(log.String(), "in step again") != 1 {
+			t.Errorf("log:\n%s", log.String())
+		}
+		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+			t.Errorf("%v %v", problems, err)
+		}
+		// A zone that is gone from the configuration is let alone.
+		k.Declare(ctx, nil)
+		z.looks = 0
+		pass(time.Hour)
+		if z.looks != 0 {
+			t.Error("looked at after it was let go")
+		}
+	})
+}

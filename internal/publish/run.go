@@ -1,0 +1,248 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	maxAttempts = 10              // to write, while others write too
+	settleTime  = 5 * time.Second // for a server that passes updates on to show them
+	settleStep  = 200 * time.Millisecond
+)
+
+// run is one job under way.
+type run struct {
+	zone Zone
+	job  Job
+	conn net.Conn
+	seen zoneState
+	plan Plan
+
+	still bool // the zone did not change while it was read
+}
+
+func newRun(z Zone, job Job) *run {
+	z.Name = dns.CanonicalName(z.Name)
+	z.Name = z.Name[:max(len(z.Name)-1, 0)]
+	if job.Wanted == nil {
+		job.Wanted = Fixed(nil)
+	}
+	if job.Scope == nil {
+		job.Scope = func(string) bool { return true }
+	}
+	return &run{zone: z, job: job}
+}
+
+// read takes in what the zone holds and plans what there is to do. It asks many
+// questions, and another run may write in between: then markers and records do not fit
+// together, and what is ours looks like somebody else's edit. So where something is foreign, it counts only
+// when the serial stood still meanwhile. All else is for prerequisites to find out.
+func (r *run) read(ctx context.Context) error {
+	for attempt := range maxAttempts {
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+		state, err := r.zoneState(ctx)
+		if err != nil {
+			return err
+		}
+		after, err := r.serial(ctx)
+		if err != nil {
+			return err
+		}
+		r.seen, r.still = state, after == state.serial
+		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
+		if r.still || len(r.plan.Foreign) == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// publish reads and writes until the zone is as it should be.
+func (r *run) publish(ctx context.Context) (Plan, error) {
+	var done Plan
+	var broke error // the connection, while an update was under way
+	for attempt := 0; attempt < maxAttempts; {
+		if err := pause(ctx, attempt); err != nil {
+			return done, err
+		}
+		attempt++
+		if err := r.read(ctx); err != nil {
+			return done, unknown(err, broke)
+		}
+		if r.plan.Empty() {
+			done.Keep, done.Foreign = r.plan.Keep, r.plan.Foreign
+			return done, nil
+		}
+		if err := r.tooMany(); err != nil {
+			return done, err
+		}
+		part, message, whole := r.fit()
+		err := r.update(ctx, message)
+		var e *Error
+		switch {
+		case errors.Is(err, errChanged):
+			continue
+		case errors.As(err, &e) && e.Kind == KindUnreachable:
+			broke = err // it may have been carried out or not: look again
+			continue
+		case err != nil:
+			return done, err
+		}
+		if !whole {
+			attempt = 0 // the next part
+		}
+		done.add(part)
+		if err := r.readBack(ctx, part); err != nil {
+			return done, err
+		}
+	}
+	if broke != nil {
+		return done, unknown(broke, broke)
+	}
+	return done, r.fail(KindChanging, "others change the same records again and again: gave up after %d attempts; run it again when they are done", maxAttempts)
+}
+
+// maxMarkers bounds the set of markers, in octets: a server must be able to say it in one answer.
+const maxMarkers = 60_000
+
+// tooMany refuses what would make the set of markers too large to be read again.
+func (r *run) tooMany() error {
+	size := 0
+	for _, rr := range append(r.plan.Mark.records(r.zone.Name, 0), r.seen.marks...) {
+		size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
+	}
+	if size > maxMarkers && len(r.plan.Mark) > len(r.plan.Unmark) {
+		return r.fail(KindTooLarge, "the markers of so many records, %d octets, are more than one answer can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set", size)
+	}
+	return nil
+}
+
+// add takes in what was carried out.
+func (p *Plan) add(part Plan) {
+	p.Add, p.Delete = append(p.Add, part.Add...), append(p.Delete, part.Delete...)
+	p.Mark, p.Unmark = append(p.Mark, part.Mark...), append(p.Unmark, part.Unmark...)
+	p.Foreign, p.Keep = part.Foreign, part.Keep
+}
+
+// maxUpdate leaves room for a signature.
+const maxUpdate = dns.MaxMsgSize - 1024
+
+// fit makes a message of the plan, or, where one message cannot say it, of the part for as
+// many domains as it can. Each domain is changed as a whole.
+func (r *run) fit() (part Plan, message *dns.Msg, whole bool) {
+	part, whole = r.plan, true
+	for {
+		message = r.message(part)
+		message.Compress = true
+		_, domains := part.part(0)
+		if domains <= 1 || message.Len() <= maxUpdate {
+			return part, message, whole
+		}
+		part, _ = part.part(domains / 2)
+		whole = false
+	}
+}
+
+// unknown adds to an error that an update may have been carried out.
+func unknown(err, broke error) error {
+	var e *Error
+	if broke == nil || !errors.As(err, &e) {
+		return err
+	}
+	e.Text = "the connection broke while an update was under way, so it may be in the zone as a whole or not at all; running it again is safe. Then: " + e.Text
+	return e
+}
+
+// pause waits before another attempt, each time longer, so that several runs at once do
+// not meet for ever.
+func pause(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return ctx.Err()
+	}
+	return wait(ctx, rand.N(10*time.Millisecond<<min(attempt, 5)))
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readBack reads what the server holds after it said yes to a plan. It returns nil when
+// all of it is there, and when somebody has changed it since: the next attempt sees to that.
+func (r *run) readBack(ctx context.Context, plan Plan) error {
+	before := r.seen.serial
+	deadline := time.Now().Add(settleTime)
+	for {
+		if err := r.read(ctx); err != nil {
+			return err
+		}
+		if missing := r.dropped(plan); len(missing) > 0 && r.still {
+			return r.undo(ctx, plan, missing)
+		}
+		if r.seen.serial != before || r.plan.Empty() {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return r.fail(KindLagging, "the server said yes and still answers with the old zone, serial %d: it seems to be a secondary that passes updates on; give the address of the primary", before)
+		}
+		if err := wait(ctx, settleStep); err != nil {
+			return err
+		}
+	}
+}
+
+// dropped returns the records of a plan that are not there although their markers are:
+// the server has left them out.
+func (r *run) dropped(plan Plan) []dns.RR {
+	var missing []dns.RR
+	for _, rr := range plan.Add {
+		if r.seen.ours.Owns(rr) && !containsData(r.seen.records, rr) {
+			missing = append(missing, rr)
+		}
+	}
+	return missing
+}
+
+// undo takes away the markers of records that are not there.
+func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
+	var undo Plan
+	for _, rr := range missing {
+		undo.Unmark = append(undo.Unmark, Mark(rr))
+	}
+	if err := r.update(ctx, r.message(undo)); err != nil && !errors.Is(err, errChanged) {
+		return err
+	}
+	what := text(missing[0])
+	stands := "nothing"
+	for _, rr := range r.seen.records {
+		if keyOf(rr).owner == keyOf(missing[0]).owner {
+			stands = text(rr)
+		}
+	}
+	return r.fail(KindNotApplied, "the server said yes and left out %q, one of %d; at that name stands %q. An alias cannot stand beside other records, and some servers change a TTL that they find too short or too long", what, len(missing), stands)
+}
+
+// containsData tells whether a record is there as its marker has it: with its TTL but for shared sets.
+func containsData(records []dns.RR, rr dns.RR) bool {
+	m := Mark(rr)
+	for _, other := range records {
+		if m.of(other) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,235 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// zoneState is what a zone holds of what a job is about.
+type zoneState struct {
+	serial  uint32
+	records []dns.RR // at the names of what is wanted or ours
+	marks   []dns.RR // the whole TXT set at the markers' name
+	ours    Markers  // within the scope of the job
+	wanted  []dns.RR
+}
+
+// zoneState reads the zone and asks the job what it wants.
+func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
+	if s.serial, err = r.serial(ctx); err != nil {
+		return s, err
+	}
+	if s.marks, err = r.markers(ctx); err != nil {
+		return s, err
+	}
+	all, err := ParseMarkers(s.marks)
+	if err != nil {
+		return s, r.fail(KindMarkers, "%v", err)
+	}
+	s.ours = slices.DeleteFunc(all, func(m Marker) bool { return !r.job.Scope(m.Owner) })
+	read := reading{run: r, asked: map[setKey]bool{}}
+	for _, k := range slices.SortedFunc(maps.Keys(s.ours.bySet()), setKey.compare) {
+		if err := read.set(ctx, k); err != nil {
+			return s, err
+		}
+	}
+	mine := slices.DeleteFunc(slices.Clone(read.records), func(rr dns.RR) bool { return !s.ours.Owns(rr) })
+	if s.wanted, err = r.job.Wanted(mine); err != nil {
+		return s, err
+	}
+	if err := Check(r.zone.Name, s.wanted); err != nil {
+		return s, err
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(bySet(s.wanted)), setKey.compare) {
+		if err := read.set(ctx, k); err != nil {
+			return s, err
+		}
+	}
+	s.records, err = r.withoutWildcards(ctx, read.records, s.ours)
+	return s, err
+}
+
+// serial reads the zone's SOA record, which tells at once whether the server has the
+// zone and as what.
+func (r *run) serial(ctx context.Context) (uint32, error) {
+	apex := dns.Fqdn(r.zone.Name)
+	answer, err := r.ask(ctx, apex, dns.TypeSOA)
+	if err != nil {
+		return 0, err
+	}
+	for _, rr := range answer.Answer {
+		if soa, ok := rr.(*dns.SOA); ok && answer.Authoritative && dns.CanonicalName(soa.Hdr.Name) == apex {
+			return soa.Serial, nil
+		}
+	}
+	for _, rr := range answer.Ns {
+		if soa, ok := rr.(*dns.SOA); ok && answer.Authoritative {
+			return 0, r.fail(KindZone, "there is no such zone; it is a part of %s: give that one as the zone", strings.TrimSuffix(soa.Hdr.Name, "."))
+		}
+	}
+	return 0, r.fail(KindZone, "the server is not authoritative for it: give the address of the zone's primary, not that of a resolver")
+}
+
+// markers reads the TXT set at the markers' name.
+func (r *run) markers(ctx context.Context) ([]dns.RR, error) {
+	read := reading{run: r, asked: map[setKey]bool{}}
+	k := setKey{MarkerName(r.zone.Name), dns.TypeTXT}
+	if err := read.set(ctx, k); err != nil {
+		return nil, err
+	}
+	return r.withoutWildcards(ctx, read.records, nil)
+}
+
+// reading collects records.
+type reading struct {
+	run     *run
+	asked   map[setKey]bool
+	records []dns.RR
+}
+
+// besideAliases are the types that are looked for where an alias is wanted and there is
+// none: any record would be in its way. One of a rarer type is met by a prerequisite.
+var besideAliases = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeHTTPS, dns.TypeCAA, dns.TypeNS}
+
+// set reads a set, or the alias that stands in its place. Of a set of aliases it reads
+// what else is at the name.
+func (r *reading) set(ctx context.Context, k setKey) error {
+	nothing, err := r.query(ctx, k)
+	if err != nil || k.rrtype != dns.TypeCNAME || !nothing {
+		return err
+	}
+	for _, rrtype := range besideAliases {
+		if _, err := r.query(ctx, setKey{k.owner, rrtype}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query asks for one set. nothing tells that the name exists without it.
+func (r *reading) query(ctx context.Context, k setKey) (nothing bool, err error) {
+	if r.asked[k] {
+		return false, nil
+	}
+	r.asked[k] = true
+	answer, err := r.run.ask(ctx, k.owner, k.rrtype)
+	if err != nil {
+		return false, err
+	}
+	if !answer.Authoritative {
+		return false, r.run.fail(KindZone, "%s is not in this zone: it is delegated to another one, which is to be published by itself", strings.TrimSuffix(k.owner, "."))
+	}
+	found := false
+	for _, rr := range answer.Answer {
+		if got := keyOf(rr); got.owner == k.owner && (got.rrtype == k.rrtype || got.rrtype == dns.TypeCNAME) {
+			found = true
+			r.records = append(r.records, rr)
+		}
+	}
+	return !found && answer.Rcode == dns.RcodeSuccess, nil
+}
+
+// withoutWildcards leaves out what only a wildcard puts there (RFC 4592): it is no
+// record of that name, and does not stand in the way. An answer does not show the difference;
+// a prerequisite does, so an update without any change is sent for each set that is not ours.
+func (r *run) withoutWildcards(ctx context.Context, records []dns.RR, ours Markers) ([]dns.RR, error) {
+	sets := bySet(records)
+	for k, set := range sets {
+		if !slices.ContainsFunc(set, func(rr dns.RR) bool { return !ours.Owns(rr) }) || isMarked(set) {
+			continue
+		}
+		real, err := r.exists(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		if !real {
+			delete(sets, k)
+		}
+	}
+	var all []dns.RR
+	for _, k := range slices.SortedFunc(maps.Keys(sets), setKey.compare) {
+		all = append(all, sets[k]...)
+	}
+	return all, nil
+}
+
+// isMarked tells the markers' own set: no wildcard has it.
+func isMarked(set []dns.RR) bool {
+	markers, err := ParseMarkers(set)
+	return err != nil || len(markers) > 0
+}
+
+// exists asks whether a set is in the zone, by a prerequisite (RFC 2136 section 2.4.1). A
+// server that does not let us change anything is not believed to have a wildcard.
+func (r *run) exists(ctx context.Context, k setKey) (bool, error) {
+	m := new(dns.Msg)
+	m.SetUpdate(dns.Fqdn(r.zone.Name))
+	m.RRsetUsed([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: k.owner, Rrtype: k.rrtype}}})
+	err := r.update(ctx, m)
+	var e *Error
+	switch {
+	case errors.Is(err, errChanged):
+		return false, nil
+	case errors.As(err, &e) && e.Kind != KindUnreachable, err == nil:
+		return true, nil
+	}
+	return false, fmt.Errorf("ask whether %s is real: %w", k.owner, err)
+}
+
+// message makes the update of a plan: prerequisites that say what was read, then what
+// is taken away, then what is added.
+func (r *run) message(p Plan) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetUpdate(dns.Fqdn(r.zone.Name))
+	ttl := uint32(markerTTL)
+	if len(r.seen.marks) > 0 {
+		ttl = r.seen.marks[0].Header().Ttl
+	}
+	if len(p.Mark)+len(p.Unmark) > 0 {
+		require(m, setKey{MarkerName(r.zone.Name), dns.TypeTXT}, r.seen.marks)
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(p.touched), setKey.compare) {
+		require(m, k, p.touched[k])
+	}
+	r.requireAlone(m, p)
+	m.Remove(copies(p.Delete))
+	m.Remove(p.Unmark.records(r.zone.Name, ttl))
+	m.Insert(copies(p.Add))
+	m.Insert(p.Mark.records(r.zone.Name, ttl))
+	return m
+}
+
+// require makes a prerequisite of a set as it was read (RFC 2136 sections 2.4.2, 2.4.3).
+func require(m *dns.Msg, k setKey, set []dns.RR) {
+	if len(set) == 0 {
+		m.RRsetNotUsed([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: k.owner, Rrtype: k.rrtype}}})
+		return
+	}
+	m.Used(copies(set))
+}
+
+// requireAlone lets an alias be added only where nothing is (RFC 2136 section 2.4.5), and anything else
+// only where no alias is. Servers would leave out what does not fit, and say yes.
+func (r *run) requireAlone(m *dns.Msg, p Plan) {
+	replaced, aliased := map[string]bool{}, map[string]bool{}
+	for _, rr := range p.Delete {
+		replaced[keyOf(rr).owner] = true
+	}
+	for _, rr := range p.Add {
+		k := keyOf(rr)
+		name := []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: k.owner, Rrtype: dns.TypeCNAME}}}
+		switch {
+		case k.rrtype == dns.TypeCNAME && !replaced[k.owner]:
+			m.NameNotUsed(name)
+		case k.rrtype != dns.TypeCNAME && !aliased[k.owner] && len(p.touched[setKey{k.owner, dns.TypeCNAME}]) == 0:
+			aliased[k.owner] = true
+			m.RRsetNotUsed(name)
+		}
+	}
+}
