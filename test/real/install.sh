@@ -10,7 +10,7 @@ set -euo pipefail
 packages=(
   dovecot-imapd dovecot-pop3d dovecot-managesieved # IMAP, POP3, ManageSieve; login for Postfix
   postfix                                          # submission and submissions
-  bind9-utils                                      # named-checkzone
+  bind9-utils knot-dnssecutils                     # named-checkzone, kzonecheck
   bind9 knot bind9-dnsutils                        # name servers that take updates; dig, nsupdate
   iproute2 util-linux                              # ip; unshare and nsenter
   "$@"
