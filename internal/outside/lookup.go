@@ -17,6 +17,8 @@ type Answer struct {
 	Records []Record
 	// Alias is where the name itself points, if it is an alias.
 	Alias string
+	// NoSuchName: the name does not exist, with any type of record (NXDOMAIN, RFC 8020).
+	NoSuchName bool
 	// Authentic is the resolver's word that DNSSEC vouches for the answer (the AD bit,
 	// RFC 4035 section 3.2.3). It is worth as much as the way to the resolver.
 	Authentic bool
@@ -46,7 +48,7 @@ func (r *Resolver) Lookup(ctx context.Context, name, kind string) (Answer, error
 	if err != nil {
 		return Answer{}, err
 	}
-	answer := Answer{Authentic: whole.authentic}
+	answer := Answer{NoSuchName: whole.nowhere, Authentic: whole.authentic}
 	if whole.alias != "" {
 		answer.Alias = canonical(whole.alias)
 	}

@@ -26,6 +26,7 @@ func TestLookup(t *testing.T) {
 		"loop.example.org. a":          {"loop.example.org. 60 CNAME pool.example.org.", "pool.example.org. 60 CNAME loop.example.org."},
 		"self.example.org. a":          {"self.example.org. 60 CNAME self.example.org."},
 		"empty.example.org. txt":       {},
+		"dangling.example.org. a":      {"dangling.example.org. 60 CNAME nothing.example.net."},
 	}}
 	z.rude = func(_ dns.ResponseWriter, query, answer *dns.Msg) bool {
 		answer.AuthenticatedData = query.AuthenticatedData && query.Question[0].Qtype == dns.TypeMX
@@ -42,7 +43,8 @@ func TestLookup(t *testing.T) {
 		"CNAME www.example.org":       {Records: []outside.Record{{Host: "hoster.example.net"}}, Alias: "hoster.example.net"},
 		"A www.example.org":           {Records: []outside.Record{{Host: "192.0.2.9"}}, Alias: "hoster.example.net"},
 		"TXT empty.example.org":       {},
-		"A nothing.example.org":       {},
+		"A nothing.example.org":       {NoSuchName: true},
+		"A dangling.example.org":      {Alias: "nothing.example.net"},
 	} {
 		kind, name, _ := strings.Cut(ask, " ")
 		got, err := r.Lookup(t.Context(), name, kind)

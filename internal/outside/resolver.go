@@ -151,6 +151,7 @@ type chain struct {
 	records   []dns.RR
 	alias     string // where the name itself points, if it is an alias
 	authentic bool   // the resolver vouches for every step (RFC 4035 section 3.2.3)
+	nowhere   bool   // the name does not exist (NXDOMAIN); an alias does, wherever it leads
 }
 
 // records returns the records of a kind that a name has, through CNAME records where
@@ -174,6 +175,7 @@ func (r *Resolver) records(ctx context.Context, name string, kind uint16) (chain
 		records, end, steps := follow(answer, at, kind)
 		if len(records) > 0 || steps == 0 || answer.Rcode == dns.RcodeNameError {
 			whole.records = records
+			whole.nowhere = answer.Rcode == dns.RcodeNameError && whole.alias == ""
 			return whole, nil
 		}
 		// A server that is not recursive leaves the end of the chain to us.
