@@ -29,7 +29,8 @@ test: ## run the tests: servers in the process, no root, no network
 test-real: ## as root: install Dovecot, Postfix, PostgreSQL and real mail clients, and test against them
 	test/real/install.sh
 	$(MAKE) --no-print-directory build
-	REAL_MAILCONFD='$(CURDIR)/bin/mailconfd' \
+	cd tools/dnscontrol && $(BUILD) -o '$(CURDIR)/bin/dnscontrol' .
+	REAL_DNSCONTROL='$(CURDIR)/bin/dnscontrol' REAL_MAILCONFD='$(CURDIR)/bin/mailconfd' \
 	  go test -tags real -count=1 -v -timeout 20m -exec '$(CURDIR)/test/real/namespace.sh' ./test/real/...
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
@@ -45,6 +46,7 @@ lint: ## go vet, staticcheck and gofumpt, in the versions of tools/go.mod
 	go vet -tags real ./test/real/...
 	go tool -modfile=tools/go.mod staticcheck ./...
 	go tool -modfile=tools/go.mod staticcheck -tags real ./test/real/...
+	cd tools/dnscontrol && go vet .
 	@unformatted=$$(cd tools && go tool gofumpt -l ..); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofumpt -w on:"; echo "$$unformatted"; exit 1; fi >&2
 

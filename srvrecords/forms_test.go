@@ -186,7 +186,7 @@ func readNSUpdate(t *testing.T, text string, set srvrecords.Set) []string {
 		add, isAdd := strings.CutPrefix(command, "update add ")
 		gone, isDelete := strings.CutPrefix(command, "update delete ")
 		switch {
-		case command == "" || strings.HasPrefix(command, ";"):
+		case strings.HasPrefix(command, ";"): // an empty line would send, too early
 		case sent:
 			t.Errorf("after send: %s", command)
 		case isAdd:

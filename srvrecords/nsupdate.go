@@ -26,7 +26,7 @@ func (s Set) NSUpdate(server string) []byte {
 	if !s.offer {
 		w.comment("", "Left-over records of services stay: without them there would be no way to fetch or no way to send mail.")
 	}
-	w.WriteByte('\n')
+	// No empty line anywhere: nsupdate takes one for "send".
 	if at := strings.LastIndexByte(server, ':'); at >= 0 {
 		fmt.Fprintf(&w, "server %s %s\n", strings.Trim(server[:at], "[]"), server[at+1:])
 	}
@@ -39,7 +39,6 @@ func (s Set) NSUpdate(server string) []byte {
 		}
 	}
 	for _, r := range s.Records {
-		w.WriteByte('\n')
 		w.about(r, "")
 		if r.shared() {
 			// Other records stand beside it: only this very one is deleted and added.
@@ -47,7 +46,7 @@ func (s Set) NSUpdate(server string) []byte {
 		}
 		fmt.Fprintf(&w, "update add %s %d IN %s %s\n", shellName(r.Owner), r.TTL, r.Type, r.Data)
 	}
-	w.WriteString("\nsend\n")
+	w.WriteString("send\n")
 	return w.Bytes()
 }
 

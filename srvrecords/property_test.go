@@ -69,6 +69,7 @@ func TestSetProperties(t *testing.T) {
 		checkRecords(t, set, result, histories)
 		checkComplete(t, set, p)
 		checkLookUp(t, set, result.Verified)
+		checkDelegated(t, set, p, opt)
 	})
 }
 
@@ -195,6 +196,27 @@ func checkLookUp(t *rapid.T, set srvrecords.Set, v settings.Verified) {
 			if i != nil && p != nil && i.Priority >= p.Priority {
 				t.Errorf("POP3 before IMAP:\n%s", set.Zone())
 			}
+		}
+	}
+}
+
+// checkDelegated: whatever comes to be verified, the aliases of a customer's zone cover
+// it, so that no zone but the hoster's changes. A name that holds addresses of its own is
+// the exception.
+func checkDelegated(t *rapid.T, set srvrecords.Set, p settings.Provider, opt srvrecords.Options) {
+	aliases, err := srvrecords.Delegate(p, srvrecords.Template, "example.org", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range set.Records {
+		label := strings.TrimSuffix(r.Owner, ".example.org.")
+		if !slices.ContainsFunc(aliases.Records, func(a srvrecords.Record) bool { return a.Owner == label && a.Data == r.Owner }) {
+			t.Errorf("no alias of %s:\n%s", r.Owner, aliases.Zone())
+		}
+	}
+	for _, n := range append(set.Names(), aliases.Names()...) {
+		if n.Owner == "" || n.Type == "" {
+			t.Errorf("a name without a name: %+v", n)
 		}
 	}
 }

@@ -212,6 +212,14 @@ func TestComments(t *testing.T) {
 	o.Addresses[0].Failure.Detail = rude
 	set := compile(t, past{s.String(): settings.Fold(o)}.verify(p), "example.org", srvrecords.Options{})
 	readBack(t, set)
+	for form, write := range forms {
+		if diff := cmp.Diff(flat(set), readers[form](t, string(write(set)), set)); diff != "" {
+			t.Errorf("read back (-set +%s):\n%s", form, diff)
+		}
+		if text := string(write(set)); form != "json" && strings.ContainsAny(text, "\r\x00\u0085\u2028\u202e") {
+			t.Errorf("a comment of %s was broken:\n%q", form, text)
+		}
+	}
 	zone := string(set.Zone())
 	if len(zone) > 4096 {
 		t.Errorf("%d octets of zone text", len(zone))

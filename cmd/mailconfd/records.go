@@ -255,7 +255,7 @@ func (a *app) printSet(set srvrecords.Set, r *recordSets, several, further bool)
 	case "json":
 		text, further = set.JSON(), false
 	case "nsupdate":
-		text = set.NSUpdate(r.server)
+		text, further = set.NSUpdate(r.server), false // an empty line would send
 	case "octodns":
 		text = set.OctoDNS()
 	case "dnscontrol":

@@ -132,6 +132,71 @@ func TestDNSAnswers(t *testing.T) {
 	}
 }
 
+// A wildcard answers for names that do not exist below the closest one that does (RFC
+// 4592, section 2.2.1).
+func TestDNSWildcards(t *testing.T) {
+	t.Parallel()
+	d := newDNS(t,
+		"*.example.org. 60 TXT wild", "www.example.org. 60 A 192.0.2.1", "_imaps._tcp.example.org. 60 SRV 0 0 0 .",
+		"*.alias.example.org. 60 CNAME www.example.org.")
+	for asked, want := range map[string]string{
+		"TXT any.example.org.":         "any.example.org.\t60\tIN\tTXT\t\"wild\"",
+		"TXT a.b.example.org.":         "a.b.example.org.\t60\tIN\tTXT\t\"wild\"",
+		"TXT *.example.org.":           "*.example.org.\t60\tIN\tTXT\t\"wild\"",
+		"A any.example.org.":           "NOERROR",
+		"TXT www.example.org.":         "NOERROR",
+		"TXT a.www.example.org.":       "NXDOMAIN",
+		"TXT _pop3._tcp.example.org.":  "NXDOMAIN",
+		"A any.alias.example.org.":     "any.alias.example.org.\t60\tIN\tCNAME\twww.example.org.",
+		"CNAME any.alias.example.org.": "any.alias.example.org.\t60\tIN\tCNAME\twww.example.org.",
+	} {
+		kind, name, _ := strings.Cut(asked, " ")
+		answer := ask(t, d.Addr(), "udp", question(name, dns.StringToType[kind]))
+		got := dns.RcodeToString[answer.Rcode]
+		if len(answer.Answer) > 0 {
+			got = answer.Answer[0].String()
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", asked, got, want)
+		}
+	}
+}
+
+// The faults that a checker of zones has to tell apart.
+func TestDNSZoneFaults(t *testing.T) {
+	t.Parallel()
+	d := newDNS(t, "example.org. 60 A 192.0.2.1")
+	query := question("example.org.", dns.TypeA)
+	unchecked := query.Copy()
+	unchecked.CheckingDisabled = true
+	say := func(query *dns.Msg) string {
+		a := ask(t, d.Addr(), "udp", query)
+		return fmt.Sprintf("%s aa=%t ad=%t %d", dns.RcodeToString[a.Rcode], a.Authoritative, a.AuthenticatedData, len(a.Answer))
+	}
+	d.Vouch(true)
+	for _, c := range []struct {
+		fault lab.DNSFault
+		query *dns.Msg
+		want  string
+	}{
+		{"", query, "NOERROR aa=true ad=true 1"},
+		{lab.DNSRefused, query, "REFUSED aa=true ad=false 0"},
+		{lab.DNSUnauthoritative, query, "NOERROR aa=false ad=false 0"},
+		{lab.DNSBogus, query, "SERVFAIL aa=true ad=false 0"},
+		{lab.DNSBogus, unchecked, "NOERROR aa=true ad=true 1"},
+	} {
+		d.Fail("example.org.", c.fault)
+		if got := say(c.query); got != c.want {
+			t.Errorf("%q: got %s, want %s", c.fault, got, c.want)
+		}
+	}
+	d.Fail("example.org.", "")
+	d.Vouch(false)
+	if got, want := say(query), "NOERROR aa=true ad=false 1"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestDNSSetReplacesOneSet(t *testing.T) {
 	t.Parallel()
 	server := newDNS(t)

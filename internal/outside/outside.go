@@ -4,6 +4,8 @@
 //
 //   - [Resolver] asks DNS servers itself (RFC 1035, with EDNS0 of RFC 6891), so that
 //     "the name has no address" and "our resolver does not work" stay apart.
+//   - [Asker] puts single questions to the resolver or to a name server, and returns the
+//     messages as they are.
 //   - [Dialer] connects directly or through a SOCKS5 proxy (RFC 1928, RFC 1929). A
 //     proxy is asked for addresses, never for names, and its reason for a refusal
 //     is kept.

@@ -28,7 +28,7 @@ func (r *run) ask(ctx context.Context, name string, rrtype uint16) (*dns.Msg, er
 	case answer.Rcode == dns.RcodeNameError, answer.Rcode == dns.RcodeSuccess:
 		return answer, nil
 	}
-	return nil, r.refusal(answer, "tell what "+strings.TrimSuffix(name, ".")+" has")
+	return nil, r.refusal(answer, asking)
 }
 
 // update sends an update. A prerequisite that does not hold is errChanged.
@@ -38,7 +38,7 @@ func (r *run) update(ctx context.Context, m *dns.Msg) error {
 		return err
 	}
 	if answer.Rcode != dns.RcodeSuccess {
-		return r.refusal(answer, "change the zone")
+		return r.refusal(answer, changing)
 	}
 	return nil
 }
@@ -82,8 +82,12 @@ func (r *run) exchange(ctx context.Context, m *dns.Msg) (answer *dns.Msg, err er
 func (r *run) send(conn *dns.Conn, m *dns.Msg) error {
 	m.Compress = true
 	if key := r.zone.Key; key != nil {
+		now := time.Now
+		if r.zone.Now != nil {
+			now = r.zone.Now
+		}
 		conn.TsigSecret = map[string]string{key.Name: key.secret}
-		m.SetTsig(key.Name, dns.Fqdn(key.Algorithm), fudge, time.Now().Unix())
+		m.SetTsig(key.Name, dns.Fqdn(key.Algorithm), fudge, now().Unix())
 	}
 	if m.Len() > dns.MaxMsgSize {
 		return r.fail(KindTooLarge, "one domain and the markers of the zone are more than one message can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set")
@@ -130,11 +134,17 @@ func (r *run) receive(conn *dns.Conn, m *dns.Msg) (*dns.Msg, error) {
 	return answer, nil
 }
 
+// What we wish of a server.
+const (
+	changing = "change the zone"
+	asking   = "tell what the zone has"
+)
+
 func deed(m *dns.Msg) string {
 	if m.Opcode == dns.OpcodeUpdate {
-		return "change the zone"
+		return changing
 	}
-	return "tell what the zone has"
+	return asking
 }
 
 // answers tells whether the question is ours. In an answer to an update, the sections

@@ -69,12 +69,15 @@ func (r *run) fail(kind Kind, format string, args ...any) *Error {
 // broken is a connection that does not come about, or ends early.
 func (r *run) broken(deed string, err error) error {
 	var op *net.OpError
+	var call *os.SyscallError
 	what := err
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		what = errors.New("no answer in time")
+	case errors.As(err, &call):
+		what = call.Err
 	case errors.As(err, &op):
 		what = op.Err
 	}
@@ -113,11 +116,16 @@ func (r *run) refusal(answer *dns.Msg, deed string) error {
 }
 
 func (r *run) refused(signed bool, deed string) error {
-	if !signed {
+	switch {
+	case deed != changing && signed:
+		return r.fail(KindRefused, "the server refuses to %s: it does not have this zone, or does not let us ask; check the zone's name, the server's address, and whom it answers", deed)
+	case deed != changing:
+		return r.fail(KindRefused, "the server refuses to %s: it does not have this zone, or does not let us ask without a key; check the zone's name and the server's address, or give tsig_name and tsig_secret_file", deed)
+	case !signed:
 		return r.fail(KindRefused, "the server refuses to %s: we gave no key; give tsig_name and tsig_secret_file, or let the server take it from this address", deed)
 	}
-	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it. It must be allowed to change SRV, CNAME and TXT records in the whole zone "+
-		"(BIND: update-policy or allow-update; PowerDNS: TSIG-ALLOW-DNSUPDATE, and it says so of a wrong secret or clock too), and the server must be the zone's primary", deed, r.zone.Key.Name)
+	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it, or the server is not the zone's primary. The key must be allowed to change SRV, CNAME and TXT records in the whole zone "+
+		"(BIND: update-policy or allow-update; PowerDNS: TSIG-ALLOW-DNSUPDATE, and it says so of a wrong secret or clock too)", deed, r.zone.Key.Name)
 }
 
 // unsigned makes an error of what a server says about our signature (RFC 8945 section 5.2).

@@ -39,6 +39,8 @@ type Zone struct {
 	Server  string        // HOST:PORT of its primary
 	Key     *Key          // nil: messages are not signed
 	Timeout time.Duration // for one message and its answer; 0: 10 s
+
+	Now func() time.Time // the time of signatures; nil: time.Now
 }
 
 // Job is what to do with a zone.

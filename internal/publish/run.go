@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -24,7 +25,8 @@ type run struct {
 	seen zoneState
 	plan Plan
 
-	still bool // the zone did not change while it was read
+	still  bool // the zone did not change while it was read
+	undone bool // what the server left out was undone once
 }
 
 func newRun(z Zone, job Job) *run {
@@ -191,7 +193,7 @@ func (r *run) readBack(ctx context.Context, plan Plan) error {
 			return err
 		}
 		if missing := r.dropped(plan); len(missing) > 0 && r.still {
-			return r.undo(ctx, plan, missing)
+			return r.undo(ctx, missing)
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -205,20 +207,28 @@ func (r *run) readBack(ctx context.Context, plan Plan) error {
 	}
 }
 
-// dropped returns the records of a plan that are not there although their markers are:
-// the server has left them out.
+// dropped returns the records of a plan that are not there although their markers are, nor
+// is anything else in their sets but the same with another TTL: the server has left them out, or somebody
+// has taken them away in the blink of an eye since. Where something else is, somebody has edited the set.
 func (r *run) dropped(plan Plan) []dns.RR {
+	there := bySet(r.seen.records)
 	var missing []dns.RR
 	for _, rr := range plan.Add {
-		if r.seen.ours.Owns(rr) && !containsData(r.seen.records, rr) {
+		m, set := Mark(rr), there[keyOf(rr)]
+		if r.seen.ours.Owns(rr) && !slices.ContainsFunc(set, m.of) && (len(set) == 0 || shared(m.Type) || otherTTL(set, rr)) {
 			missing = append(missing, rr)
 		}
 	}
 	return missing
 }
 
-// undo takes away the markers of records that are not there.
-func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
+func otherTTL(set []dns.RR, rr dns.RR) bool {
+	return slices.ContainsFunc(set, func(other dns.RR) bool { return data(other) == data(rr) })
+}
+
+// undo takes away the markers of records that are not there, so that the next attempt sees the zone as it
+// is. It is an error when that does not help: at the second time, or when the server changes TTLs.
+func (r *run) undo(ctx context.Context, missing []dns.RR) error {
 	var undo Plan
 	for _, rr := range missing {
 		undo.Unmark = append(undo.Unmark, Mark(rr))
@@ -226,23 +236,13 @@ func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 	if err := r.update(ctx, r.message(undo)); err != nil && !errors.Is(err, errChanged) {
 		return err
 	}
-	what := text(missing[0])
-	stands := "nothing"
-	for _, rr := range r.seen.records {
-		if keyOf(rr).owner == keyOf(missing[0]).owner {
-			stands = text(rr)
-		}
+	first := missing[0]
+	if set := bySet(r.seen.records)[keyOf(first)]; otherTTL(set, first) {
+		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
-	return r.fail(KindNotApplied, "the server said yes and left out %q, one of %d; at that name stands %q. An alias cannot stand beside other records, and some servers change a TTL that they find too short or too long", what, len(missing), stands)
-}
-
-// containsData tells whether a record is there as its marker has it: with its TTL but for shared sets.
-func containsData(records []dns.RR, rr dns.RR) bool {
-	m := Mark(rr)
-	for _, other := range records {
-		if m.of(other) {
-			return true
-		}
+	if r.undone {
+		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why", text(first))
 	}
-	return false
+	r.undone = true
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -360,30 +361,37 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// TestLeftOut: the server says yes and leaves a record out. It is told, and no marker
-// claims it.
+// TestLeftOut: the server says yes and leaves a record out, or gives it another TTL. It is
+// told, and no marker claims the record.
 func TestLeftOut(t *testing.T) {
 	t.Parallel()
-	p, z := primary(t, zoneText)
-	mustPublish(t, z, want(t, address))
-	before := p.Records()
-	p.Before(func(m *dns.Msg) {
-		for i, rr := range m.Ns {
-			if rr.Header().Rrtype == dns.TypeSRV {
-				m.Ns[i].Header().Ttl = 60
+	for says, change := range map[string]func(m *dns.Msg){
+		"60 IN SRV 0 1 993": func(m *dns.Msg) {
+			for _, rr := range m.Ns {
+				if rr.Header().Rrtype == dns.TypeSRV {
+					rr.Header().Ttl = 60
+				}
 			}
+		},
+		"left it out, twice": func(m *dns.Msg) {
+			m.Ns = slices.DeleteFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSRV })
+		},
+	} {
+		p, z := primary(t, zoneText)
+		mustPublish(t, z, want(t, address))
+		before := p.Records()
+		p.Before(change)
+		_, err := z.Publish(t.Context(), want(t, address, imaps))
+		if e := errorOf(t, err); e.Kind != publish.KindNotApplied || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v", err)
 		}
-	})
-	_, err := z.Publish(t.Context(), want(t, address, imaps))
-	if e := errorOf(t, err); e.Kind != publish.KindNotApplied || !strings.Contains(err.Error(), "60 IN SRV") {
-		t.Errorf("got %v", err)
-	}
-	p.Before(nil)
-	if err := p.Edit("-" + imaps); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(before, p.Records()); diff != "" {
-		t.Errorf("what was left (-before +after):\n%s", diff)
+		p.Before(nil)
+		if err := p.Edit("-" + imaps); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, p.Records()); diff != "" {
+			t.Errorf("%s: what was left (-before +after):\n%s", says, diff)
+		}
 	}
 }
 

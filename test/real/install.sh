@@ -13,7 +13,7 @@ packages=(
   postfix                                          # submission and submissions
   thunderbird                                      # a mail client, about 310 MB
   postgresql                                       # initdb and postgres; its service is not started
-  bind9-utils                                      # named-checkzone
+  bind9-utils knot-dnssecutils                     # named-checkzone, kzonecheck
   bind9 knot bind9-dnsutils                        # name servers that take updates; dig, nsupdate
   iproute2 util-linux                              # ip; unshare and nsenter
   accountwizard libevolution evolution-data-server # KDE's ispdb; Evolution's library

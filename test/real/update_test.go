@@ -1,0 +1,329 @@
+//go:build real
+
+package real
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"mailconfd/internal/publish"
+)
+
+// These tests call the package that sends updates, and not the program: record sets of any kind, clocks that are
+// wrong, and hundreds of runs at once are beyond its command line. publishzone_test.go has the program.
+
+// The ports of the name servers. The namespace is ours alone.
+const (
+	bindAddress   = "127.0.0.1:5301"
+	knotAddress   = "127.0.0.1:5302"
+	secondAddress = "127.0.0.1:5303"
+)
+
+// eachPrimary runs a test against BIND and against Knot DNS.
+func eachPrimary(t *testing.T, test func(*testing.T, *primary)) {
+	requireOwnNamespace(t)
+	t.Run("bind", func(t *testing.T) { test(t, startBIND(t, bindAddress, foreignRecords)) })
+	t.Run("knot", func(t *testing.T) { test(t, startKnot(t, knotAddress, foreignRecords)) })
+}
+
+// zoneOf is the zone as mailconfd has it, with a key.
+func (p *primary) zoneOf(t testing.TB, name string) publish.Zone {
+	t.Helper()
+	key, err := publish.NewKey(name, publish.HMACSHA256, secretOf(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return publish.Zone{Name: domain, Server: p.address, Key: key}
+}
+
+func record(t testing.TB, line string) dns.RR {
+	t.Helper()
+	rr, err := dns.NewRR(line)
+	if err != nil || rr == nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return rr
+}
+
+func wanted(t testing.TB, lines ...string) publish.Job {
+	t.Helper()
+	var all []dns.RR
+	for _, line := range lines {
+		all = append(all, record(t, line))
+	}
+	return publish.Job{Wanted: publish.Fixed(all)}
+}
+
+// rest is the zone without markers.
+func rest(lines []string) []string {
+	var left []string
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "_mailconfd.") {
+			left = append(left, line)
+		}
+	}
+	return left
+}
+
+const (
+	testIMAPS = "_imaps._tcp.example.test. 3600 IN SRV 0 1 993 mail.example.test."
+	testAlias = "autoconfig.example.test. 3600 IN CNAME www.example.test."
+)
+
+// TestPrerequisites: each kind of prerequisite that does not hold has its own code, and nothing is changed.
+func TestPrerequisites(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		before := p.records(t)
+		set := func(name string, rrtype uint16) []dns.RR {
+			return []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: name, Rrtype: rrtype}}}
+		}
+		for name, test := range map[string]struct {
+			require func(*dns.Msg)
+			want    int
+		}{
+			"a set that is not to be there":       {func(m *dns.Msg) { m.RRsetNotUsed(set("www.example.test.", dns.TypeA)) }, dns.RcodeYXRrset},
+			"a set that is to be there":           {func(m *dns.Msg) { m.RRsetUsed(set("www.example.test.", dns.TypeSRV)) }, dns.RcodeNXRrset},
+			"a set that is to have another value": {func(m *dns.Msg) { m.Used([]dns.RR{record(t, "www.example.test. 0 IN A 192.0.2.1")}) }, dns.RcodeNXRrset},
+			"a set that is to have one value fewer": {func(m *dns.Msg) {
+				m.Used([]dns.RR{record(t, `example.test. 0 IN MX 10 mail.example.test.`), record(t, `example.test. 0 IN MX 20 mail.example.test.`)})
+			}, dns.RcodeNXRrset},
+			"a name that is not to be there":        {func(m *dns.Msg) { m.NameNotUsed(set("www.example.test.", 0)) }, dns.RcodeYXDomain},
+			"a name that is to be there":            {func(m *dns.Msg) { m.NameUsed(set("nothing.example.test.", 0)) }, dns.RcodeNameError},
+			"what a wildcard shows is not there":    {func(m *dns.Msg) { m.RRsetUsed(set("shown.example.test.", dns.TypeCNAME)) }, dns.RcodeNXRrset},
+			"a name with others below is not there": {func(m *dns.Msg) { m.NameUsed(set("_tcp.example.test.", 0)) }, dns.RcodeNameError},
+		} {
+			answer := p.update(t, "person", time.Now(), func(m *dns.Msg) {
+				test.require(m)
+				m.Insert([]dns.RR{record(t, testIMAPS)})
+			})
+			if answer.Rcode != test.want {
+				t.Errorf("%s: %s, want %s", name, dns.RcodeToString[answer.Rcode], dns.RcodeToString[test.want])
+			}
+		}
+		if diff := cmp.Diff(before, p.records(t)); diff != "" {
+			t.Errorf("the zone (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// answered says how a server answered: the code, and the error of the signature.
+func answered(answer *dns.Msg) string {
+	words := dns.RcodeToString[answer.Rcode]
+	if t := answer.IsTsig(); t != nil && t.Error != 0 {
+		words += " " + map[uint16]string{dns.RcodeBadSig: "BADSIG", dns.RcodeBadKey: "BADKEY", dns.RcodeBadTime: "BADTIME"}[t.Error]
+	}
+	return words
+}
+
+// TestServersAnswerFaults is what the servers say themselves, without mailconfd: when one of these fails, look there
+// first. That BIND and Knot DNS differ is why mailconfd names several causes for one answer.
+func TestServersAnswerFaults(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		insert := func(lines ...string) func(*dns.Msg) {
+			return func(m *dns.Msg) {
+				for _, line := range lines {
+					m.Insert([]dns.RR{record(t, line)})
+				}
+			}
+		}
+		now := time.Now()
+		for name, test := range map[string]struct {
+			key        string
+			at         time.Time
+			change     func(*dns.Msg)
+			bind, knot string
+			applied    []string
+		}{
+			"a name outside of the zone": {"mailconfd", now, insert(testIMAPS, "a.example.net. 60 IN A 192.0.2.1"), "NOTZONE", "NOTZONE", nil},
+			"an alias beside an address": {"mailconfd", now, insert("www.example.test. 300 IN CNAME mail.example.test.", testIMAPS), "NOERROR", "NOERROR", []string{testIMAPS}},
+			"wrong secret":               {"mailconfd=AAAA", now, insert(testIMAPS), "NOTAUTH BADSIG", "NOTAUTH BADSIG", nil},
+			"unknown key":                {"stranger", now, insert(testIMAPS), "NOTAUTH BADKEY", "NOTAUTH BADKEY", nil},
+			"a key without the right":    {"reader", now, insert(testIMAPS), "REFUSED", "NOTAUTH BADKEY", nil},
+			"no key":                     {"", now, insert(testIMAPS), "REFUSED", "NOTAUTH", nil},
+			"a clock that is off":        {"mailconfd", now.Add(-time.Hour), insert(testIMAPS), "NOTAUTH BADTIME", "NOTAUTH BADTIME", nil},
+			"a forbidden type":           {"mailconfd", now, insert(testIMAPS, "example.test. 60 IN MX 5 mail.example.test."), "REFUSED", "NOTAUTH BADKEY", nil},
+			"another zone": {"mailconfd", now, func(m *dns.Msg) {
+				m.Question[0].Name = "example.net."
+				m.Insert([]dns.RR{record(t, "a.example.net. 60 IN A 192.0.2.1")})
+			}, "NOTAUTH", "NOTAUTH", nil},
+			"the zone's own name servers": {"person", now, func(m *dns.Msg) {
+				m.RemoveRRset([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: "example.test.", Rrtype: dns.TypeNS}}})
+			}, "NOERROR", "NOERROR", nil},
+		} {
+			t.Run(name, func(t *testing.T) {
+				before := p.records(t)
+				want := map[string]string{"bind": test.bind, "knot": test.knot}[p.name]
+				if got := answered(p.update(t, test.key, test.at, test.change)); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+				after := p.records(t)
+				for _, line := range test.applied {
+					before = append(before, line)
+				}
+				if diff := cmp.Diff(sorted(before), after); diff != "" {
+					t.Errorf("the zone (-want +got):\n%s", diff)
+				}
+				p.update(t, "person", time.Now(), func(m *dns.Msg) {
+					m.RemoveRRset([]dns.RR{record(t, testIMAPS)})
+				})
+			})
+		}
+	})
+}
+
+// TestFaults is what mailconfd makes of the same: a kind, and words that say what to do. Nothing is changed.
+func TestFaults(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		before := p.records(t)
+		secret := func(name, secret string) *publish.Key {
+			key, err := publish.NewKey(name, publish.HMACSHA256, secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key
+		}
+		good := p.zoneOf(t, "mailconfd")
+		with := func(change func(*publish.Zone)) publish.Zone { z := good; change(&z); return z }
+		tlsa := "_25._tcp.example.test. 60 IN SSHFP 1 1 123456789abcdef67890123456789abcdef67890"
+		for name, test := range map[string]struct {
+			zone       publish.Zone
+			job        publish.Job
+			bind, knot publish.Kind
+			says       string
+		}{
+			"wrong secret":   {with(func(z *publish.Zone) { z.Key = secret("mailconfd", "AAAA") }), wanted(t, testIMAPS), publish.KindSignature, publish.KindSignature, "secret or the algorithm"},
+			"unknown key":    {with(func(z *publish.Zone) { z.Key = secret("stranger", "AAAA") }), wanted(t, testIMAPS), publish.KindKey, publish.KindKey, "does not know the key stranger."},
+			"without right":  {p.zoneOf(t, "reader"), wanted(t, testIMAPS), publish.KindRefused, publish.KindKey, "key reader."},
+			"no key":         {with(func(z *publish.Zone) { z.Key = nil }), wanted(t, testIMAPS), publish.KindRefused, publish.KindZone, "tsig_name"},
+			"clock":          {with(func(z *publish.Zone) { z.Now = func() time.Time { return time.Now().Add(-time.Hour) } }), wanted(t, testIMAPS), publish.KindClock, publish.KindClock, "1h0m"},
+			"forbidden type": {good, wanted(t, testIMAPS, tlsa), publish.KindRefused, publish.KindKey, "key mailconfd."},
+			"another zone":   {with(func(z *publish.Zone) { z.Name = "example.net" }), wanted(t, "a.example.net. 60 IN A 192.0.2.1"), publish.KindRefused, publish.KindRefused, ""},
+			"part of a zone": {with(func(z *publish.Zone) { z.Name = "sub.example.test" }), wanted(t), publish.KindZone, publish.KindZone, "part of example.test"},
+			"nobody listens": {with(func(z *publish.Zone) { z.Server = "127.0.0.1:5399" }), wanted(t, testIMAPS), publish.KindUnreachable, publish.KindUnreachable, "refused"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				_, err := test.zone.Publish(t.Context(), test.job)
+				e, ok := errors.AsType[*publish.Error](err)
+				if !ok {
+					t.Fatalf("got %v", err)
+				}
+				t.Log(err)
+				if want := map[string]publish.Kind{"bind": test.bind, "knot": test.knot}[p.name]; e.Kind != want || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("got %s: %v; want %s with %q", e.Kind, err, want, test.says)
+				}
+			})
+		}
+		if diff := cmp.Diff(before, p.records(t)); diff != "" {
+			t.Errorf("the zone (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// TestForeignStays: what stands in the way is reported and left alone, and what a wildcard shows is not in the way.
+func TestForeignStays(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		before := p.records(t)
+		z := p.zoneOf(t, "mailconfd")
+		plan, err := z.Publish(t.Context(), wanted(t, testIMAPS, testAlias,
+			"www.example.test. 3600 IN CNAME mail.example.test.", "_caldavs._tcp.example.test. 3600 IN SRV 0 1 443 www.example.test.",
+			`example.test. 3600 IN TXT "mailconf=https://www.example.test/"`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conflicts []string
+		for _, f := range plan.Conflicts() {
+			conflicts = append(conflicts, f.Owner+" "+string(f.Why))
+		}
+		if diff := cmp.Diff([]string{"_caldavs._tcp.example.test. other", "www.example.test. alias"}, sorted(conflicts)); diff != "" {
+			t.Errorf("conflicts (-want +got):\n%s", diff)
+		}
+		want := sorted(append([]string{testIMAPS, testAlias, `example.test. 300 IN TXT "mailconf=https://www.example.test/"`}, before...))
+		if diff := cmp.Diff(want, rest(p.records(t))); diff != "" {
+			t.Errorf("the zone (-want +got):\n%s", diff)
+		}
+		if _, err := z.Publish(t.Context(), publish.Job{Mode: publish.TakeBack}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, p.records(t)); diff != "" {
+			t.Errorf("taken back (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// TestSecondaries: one that takes no updates is told apart; one that passes them on is waited for, and told when it
+// keeps showing the old zone.
+func TestSecondaries(t *testing.T) {
+	requireOwnNamespace(t)
+	p := startBIND(t, bindAddress, foreignRecords)
+	t.Run("takes no updates", func(t *testing.T) {
+		second := startSecondary(t, secondAddress, bindAddress, false)
+		_, err := second.zoneOf(t, "mailconfd").Publish(t.Context(), wanted(t, testIMAPS))
+		t.Log(err)
+		if e, ok := errors.AsType[*publish.Error](err); !ok || e.Kind != publish.KindRefused && e.Kind != publish.KindZone || !strings.Contains(err.Error(), "primary") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("passes them on and lags", func(t *testing.T) {
+		second := startSecondary(t, secondAddress, bindAddress, true)
+		_, err := second.zoneOf(t, "mailconfd").Publish(t.Context(), wanted(t, testIMAPS))
+		t.Log(err)
+		if e, ok := errors.AsType[*publish.Error](err); !ok || e.Kind != publish.KindLagging {
+			t.Errorf("got %v", err)
+		}
+		// The update is whole, at the primary.
+		plan, err := p.zoneOf(t, "mailconfd").Publish(t.Context(), wanted(t, testIMAPS))
+		if err != nil || !plan.Empty() || len(plan.Keep) != 1 {
+			t.Errorf("at the primary: %+v, %v", plan, err)
+		}
+	})
+}
+
+// TestKilledInTheMiddle kills the server at any moment of an update, twenty times. The zone is always one of the two
+// that were wanted, and running it again makes it the right one.
+func TestKilledInTheMiddle(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		before := p.records(t)
+		sets := [][]string{
+			{testIMAPS, testAlias, "_submission._tcp.example.test. 3600 IN SRV 0 1 587 mail.example.test."},
+			{strings.Replace(testIMAPS, "mail", "other", 1), strings.Replace(testAlias, "CNAME www", "CNAME mail", 1), "_submissions._tcp.example.test. 300 IN SRV 0 1 465 mail.example.test."},
+		}
+		z := p.zoneOf(t, "mailconfd")
+		z.Timeout = 2 * time.Second
+		if _, err := z.Publish(t.Context(), wanted(t, sets[0]...)); err != nil {
+			t.Fatal(err)
+		}
+		for round := range 20 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				for i := 1; ; i++ {
+					if _, err := z.Publish(ctx, wanted(t, sets[i%2]...)); err != nil {
+						done <- err
+						return
+					}
+				}
+			}()
+			<-time.After(time.Duration(3+7*round) * time.Millisecond)
+			p.kill()
+			cancel()
+			<-done
+			p.start(t)
+			got := rest(p.records(t))
+			if d0, d1 := cmp.Diff(sorted(append(sets[0], before...)), got), cmp.Diff(sorted(append(sets[1], before...)), got); d0 != "" && d1 != "" {
+				t.Fatalf("round %d: the zone is neither the one (-want +got):\n%s\nnor the other:\n%s", round, d0, d1)
+			}
+			if plan, err := z.Publish(t.Context(), wanted(t, sets[round%2]...)); err != nil || len(plan.Foreign) > 0 {
+				t.Fatalf("round %d: %v, foreign %v", round, err, plan.Foreign)
+			}
+			if diff := cmp.Diff(sorted(append(sets[round%2], before...)), rest(p.records(t))); diff != "" {
+				t.Fatalf("round %d: the zone (-want +got):\n%s", round, diff)
+			}
+		}
+	})
+}
