@@ -129,15 +129,18 @@ func (l *logins) tell(r login.Report) {
 		return news
 	}
 	if s := r.Login.Service; s != (settings.Service{}) {
-		outcome := "accepted"
-		if f := r.Login.Failure; f != nil {
+		outcome, f := "accepted", r.Login.Failure
+		if r.As != settings.LoginAccepted && f != nil {
 			outcome = string(f.Kind)
 		}
 		l.total.WithLabelValues(string(s.Scheme), outcome).Inc()
-		if f := r.Login.Failure; f == nil && once(s.String(), outcome) {
-			l.log.Info("login works", "provider", r.Provider, "service", s.String())
-		} else if f != nil && once(s.String(), f.String()) {
-			l.log.Warn("login does not work as declared", "provider", r.Provider, "service", s.String(), "kind", outcome, "detail", f.Detail, "remedy", f.Kind.Text().Remedy)
+		switch about := []any{"provider", r.Provider, "service", s.String()}; {
+		case outcome != "accepted" && once(s.String(), outcome):
+			l.log.Warn("login does not work", append(about, "kind", outcome, "detail", f.Detail, "remedy", f.Kind.Text().Remedy)...)
+		case outcome == "accepted" && r.Login.Rejected() && once(s.String(), outcome+" only"):
+			l.log.Info("login works, and with the declared form of the user name only", append(about, "detail", f.Detail)...)
+		case outcome == "accepted" && !r.Login.Rejected() && once(s.String(), outcome):
+			l.log.Info("login works", about...)
 		}
 	}
 	if r.Halted && once("account", "halted") {

@@ -28,9 +28,11 @@ type Declared struct {
 // Report is what a Checker tells.
 type Report struct {
 	Provider string
-	// Login is what this process's login came to, beside what was known before; its Service
-	// is the zero one where another process has made it.
+	// Login is what a login of this process came to; its Service is the zero one where
+	// another process has made it.
 	Login settings.Login
+	// As is what Login came to with the form of the user name that the provider declares.
+	As settings.LoginOutcome
 	// Halted tells that services have rejected the account wholly and none has taken it:
 	// it is left alone until it changes.
 	Halted bool
@@ -295,6 +297,7 @@ func (c *Checker) begin(d Declared) {
 type made struct {
 	target
 	login *settings.Login // the one that was made
+	known settings.Login  // what is known after it
 	wait  time.Time       // not before this again
 	err   error
 }
@@ -318,17 +321,17 @@ func (c *Checker) attempt(ctx context.Context, d Declared, s settings.Service) m
 	if ctx.Err() != nil && l.At.IsZero() {
 		return m // our own end, which says nothing of the service
 	}
+	m.login, m.known = &l, l
 	c.mu.Lock()
 	for _, k := range c.known[m.account] {
 		if k.Service == s {
-			l = k.Then(l)
+			m.known = k.Then(l)
 		}
 	}
 	c.mu.Unlock()
-	m.login = &l
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
-	m.err = c.options.Store.SaveLogin(saving, l)
+	m.err = c.options.Store.SaveLogin(saving, m.known)
 	return m
 }
 
@@ -372,7 +375,7 @@ func (c *Checker) take(m made) {
 		delete(c.wait, m.target)
 	}
 	if m.login != nil {
-		c.learn(m.account, []settings.Login{*m.login})
+		c.learn(m.account, []settings.Login{m.known})
 	}
 	c.mu.Unlock()
 	if m.login != nil || m.err != nil {
@@ -391,7 +394,7 @@ func (c *Checker) tell(m made) {
 		}
 		r := Report{Provider: name, Halted: d.halted(c.known[m.account]), Err: m.err}
 		if m.login != nil {
-			r.Login = *m.login
+			r.Login, r.As = *m.login, m.login.Of(d.Provider.Username)
 		}
 		reports = append(reports, r)
 	}

@@ -48,11 +48,13 @@ func Check(ctx context.Context, o Opener, s settings.Service, a Account, declare
 	l := settings.Login{Service: s, Account: a.address.String(), Tried: time.Now()}
 	first := try(ctx, o, s, a, declared)
 	note(&l, declared, first)
-	if first.refused || first.outcome == settings.LoginUntried || first.outcome == settings.LoginAccepted && declared == settings.UsernameAddress {
-		return l
-	}
 	other := settings.UsernameAddress
-	if declared == settings.UsernameAddress {
+	switch {
+	case first.kind == settings.FailureLoginRefused, first.outcome == settings.LoginUntried:
+		return l // the other form would tell nothing
+	case declared == settings.UsernameAddress && first.outcome == settings.LoginAccepted:
+		return l
+	case declared == settings.UsernameAddress:
 		other = settings.UsernameLocalPart
 	}
 	note(&l, other, try(ctx, o, s, a, other))
@@ -62,51 +64,43 @@ func Check(ctx context.Context, o Opener, s settings.Service, a Account, declare
 // note writes down what a try came to. The account may change while it goes on, and what
 // was seen belongs to the one before: the moment is that of the beginning.
 func note(l *settings.Login, u settings.Username, got answer) {
-	if got.outcome != settings.LoginUntried {
-		l.At = l.Tried
-	}
 	form := "the whole address: "
 	if u == settings.UsernameLocalPart {
 		l.LocalPart, form = got.outcome, "the local part: "
 	} else {
 		l.Address = got.outcome
 	}
+	if got.outcome != settings.LoginUntried {
+		l.At = l.Tried
+	}
 	switch {
 	case got.outcome == settings.LoginAccepted:
-	case got.outcome == settings.LoginUntried && l.Failure == nil:
-		l.Failure = &settings.Failure{Kind: got.failed, Detail: got.detail}
-	case l.Failure == nil:
-		l.Failure = &settings.Failure{Kind: got.kind(), Detail: form + got.detail}
+	case got.outcome == settings.LoginRejected && l.Failure == nil:
+		l.Failure = &settings.Failure{Kind: got.kind, Detail: form + got.detail}
 	case got.outcome == settings.LoginRejected:
-		// What is refused for another reason than the user name weighs more.
-		if got.refused {
-			l.Failure.Kind = got.kind()
-		}
-		l.Failure.Detail += "; " + form + got.detail
+		l.Failure = &settings.Failure{Kind: got.kind, Detail: l.Failure.Detail + "; " + form + got.detail}
+	case l.Failure == nil:
+		l.Failure = &settings.Failure{Kind: got.kind, Detail: got.detail}
 	}
 }
 
 // answer is what a server said to one login.
 type answer struct {
 	outcome settings.LoginOutcome
-	refused bool                 // rejected, and whatever the user name and password
-	failed  settings.FailureKind // why it is untried
-	detail  string               // of what was not accepted; no word of the server's in it
-}
-
-// kind is that of a rejection.
-func (a answer) kind() settings.FailureKind {
-	if a.refused {
-		return settings.FailureLoginRefused
-	}
-	return settings.FailureLoginRejected
+	kind    settings.FailureKind // why it was not accepted
+	detail  string               // no word of the server's is in it
 }
 
 func accepted() answer { return answer{outcome: settings.LoginAccepted} }
 
 // unanswered is a login of which nothing was learnt.
 func unanswered(kind settings.FailureKind, detail string) answer {
-	return answer{failed: kind, detail: detail}
+	return answer{kind: kind, detail: detail}
+}
+
+// refused is a login that is rejected whatever user name and password are.
+func refused(detail string) answer {
+	return answer{settings.LoginRejected, settings.FailureLoginRefused, detail}
 }
 
 // rejected judges a refusal by the server's words. code is what may be shown of it.
@@ -114,7 +108,7 @@ func rejected(code, text string) answer {
 	text = strings.ToLower(text)
 	for _, r := range refusals {
 		if strings.Contains(text, r.words) {
-			return answer{outcome: settings.LoginRejected, refused: true, detail: "answered " + code + ", " + r.means}
+			return refused("answered " + code + ", " + r.means)
 		}
 	}
 	for _, words := range passing {
@@ -122,7 +116,7 @@ func rejected(code, text string) answer {
 			return unanswered(settings.FailureTemporary, "answered "+code+", for now")
 		}
 	}
-	return answer{outcome: settings.LoginRejected, detail: "answered " + code}
+	return answer{settings.LoginRejected, settings.FailureLoginRejected, "answered " + code}
 }
 
 // refusals are the words of servers that take no password, or not this kind of one,

@@ -409,6 +409,10 @@ func TestReplicasShareThePace(t *testing.T) {
 		store, h := &login.Memory{}, &house{takes: map[string]string{"": whole}, slow: time.Second}
 		d := declare(t, settings.UsernameAddress, p995)
 		first, second := begin(t, h, store, d), begin(t, h, store, d)
+		pass(3 * time.Second)
+		if len(first.Logins("main")) != 1 || len(second.Logins("main")) != 1 {
+			t.Error("two seconds after a login not everybody knows of it")
+		}
 		pass(150 * time.Minute)
 		want := []string{"0 995 jane@example.org", "60 995 jane@example.org", "120 995 jane@example.org"}
 		if diff := cmp.Diff(want, h.seen()); diff != "" {

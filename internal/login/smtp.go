@@ -65,7 +65,9 @@ func smtpRefusal(w *witness, doing string, err error) answer {
 		return unanswered(settings.FailureTemporary, doing+": answered "+code)
 	case doing == "AUTH" && reply.Code == 534:
 		got := rejected(code, reply.Message)
-		got.refused = got.outcome == settings.LoginRejected
+		if got.outcome == settings.LoginRejected {
+			got.kind = settings.FailureLoginRefused
+		}
 		return got
 	case doing == "AUTH" && reply.Code == 535:
 		return rejected(code, reply.Message)

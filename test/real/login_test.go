@@ -36,7 +36,7 @@ func TestLogin(t *testing.T) {
 	}{
 		{"address", []string{"jane@example.test"}, password, "address", accepted, "993", false, true},
 		{"local part and address", []string{"jane", "jane@example.test"}, password, "localpart", accepted, "993", false, true},
-		{"local part, and not the address", []string{"jane"}, password, "localpart", rejected, "993", false, false},
+		{"local part, and not the address", []string{"jane"}, password, "localpart", accepted[1:2], "993", false, false},
 		{"local part, but clients are told the address", []string{"jane"}, password, "address", rejected, "143", true, false},
 		{"address, but clients are told the local part", []string{"jane@example.test"}, password, "localpart", rejected, "143", true, false},
 		{"wrong password", []string{"jane@example.test"}, "wrong-horse", "address", rejected, "993", false, true},
