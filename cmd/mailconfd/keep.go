@@ -141,5 +141,9 @@ func (z *zoneKept) publish(ctx context.Context, job publish.Job) (publish.Plan, 
 		}
 		zone.Key = key
 	}
-	return zone.Publish(ctx, job)
+	plan, err := zone.Publish(ctx, job)
+	if err == nil && !plan.Empty() {
+		z.daemon.checks.poke() // what was found in DNS before may be mended
+	}
+	return plan, err
 }

@@ -49,6 +49,7 @@ func samplesOf(cfg config.Config) []sample {
 // It runs beside everything else; no request and no shutdown waits for it.
 type selfCheck struct {
 	examine  func(context.Context, settings.Address) (doctor.Report, error)
+	dns      *dnsCheck // nil: DNS is not compared
 	log      *slog.Logger
 	findings *prometheus.GaugeVec
 	failed   *prometheus.GaugeVec // without labels: it is not there until it was set
@@ -85,6 +86,7 @@ func newSelfCheck(w world, log *slog.Logger, registry prometheus.Registerer) *se
 func (s *selfCheck) take(cfg config.Config) {
 	samples := samplesOf(cfg)
 	s.samples.Store(&samples)
+	s.dns.take(cfg)
 	s.poke()
 }
 
@@ -128,8 +130,14 @@ func (s *selfCheck) look(ctx context.Context) {
 			return
 		}
 		s.tell(at, report, err)
-		if err != nil {
+		dns := s.dns.lookAt(ctx, at)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil || dns != nil {
 			failed++
+		}
+		if err != nil {
 			continue
 		}
 		s.counts[at] = map[doctor.Weight]int{}
@@ -139,6 +147,7 @@ func (s *selfCheck) look(ctx context.Context) {
 	}
 	maps.DeleteFunc(s.counts, func(at sample, _ map[doctor.Weight]int) bool { return !slices.Contains(samples, at) })
 	s.failed.WithLabelValues().Set(float64(failed))
+	s.dns.count(samples)
 	if len(s.counts) == 0 && failed > 0 {
 		return // nothing is known yet, which is not the same as none
 	}

@@ -133,6 +133,7 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 	}
 	registry.MustRegister(d.reloads)
 	d.checks = newSelfCheck(w, log, registry)
+	d.checks.dns = newDNSCheck(w, &d.results, cfg.CanonicalHost, log, registry)
 	d.checks.take(cfg)
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.logins = newLogins(w, state, log, registry, func(provider string) { d.monitor.Reconsider(provider) })

@@ -64,6 +64,7 @@ func (s *sight) Known() iter.Seq[overview.Known] {
 			known := overview.Known{
 				Provider: k.Provider, Result: k.Result, Views: k.Views,
 				Domains: domains[k.Provider.Name], Missing: s.missing(k),
+				Drift: s.daemon.checks.dns.of(k.Provider.Name),
 			}
 			if !yield(known) {
 				return
@@ -130,7 +131,7 @@ func (s *sight) Domain(ctx context.Context, domain string) (overview.Domain, err
 	if err != nil {
 		return overview.Domain{}, fmt.Errorf("records: %w", err)
 	}
-	whole := overview.Known{Provider: known.Provider, Result: known.Result, Views: known.Views, Missing: s.missing(known)}
+	whole := overview.Known{Provider: known.Provider, Result: known.Result, Views: known.Views, Missing: s.missing(known), Drift: s.daemon.checks.dns.of(name)}
 	d := overview.Domain{Domain: domain, Unicode: set.Unicode, Provider: name, Level: whole.Level(s.Now()), Records: records}
 	answers := s.daemon.server.Answers(name)
 	for _, f := range server.Formats() {

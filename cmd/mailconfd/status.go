@@ -205,11 +205,19 @@ func (s screen) troubles(p overview.Provider) {
 			meet(overview.Warning, "vantages disagree", "it works from one place and fails from another", "look for a firewall, split DNS, or a device on the way that strips STARTTLS", service.Disagree, service)
 		}
 	}
-	if len(all)+len(p.Problems) > 0 {
+	var drift []overview.Difference
+	if p.Drift != nil {
+		drift = slices.DeleteFunc(slices.Clone(p.Drift.Findings), func(d overview.Difference) bool { return d.Level() == overview.Well })
+	}
+	if len(all)+len(p.Problems)+len(drift) > 0 {
 		s.heading("To mend")
 	}
 	for _, of := range p.Problems {
 		s.paragraph(4, "  "+s.level(of.Level, of.Level.Mark()), of.Text)
+	}
+	for _, d := range drift {
+		s.paragraph(4, "  "+s.level(d.Level(), d.Level().Mark()), "DNS: "+d.String())
+		s.paragraph(6, "", "→ "+d.Remedy)
 	}
 	s.problems(all)
 }

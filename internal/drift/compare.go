@@ -20,6 +20,9 @@ func Compare(want Want, seen Seen) Report {
 	}
 	c.servers()
 	c.records()
+	if want.Optional {
+		c.unpublished()
+	}
 	c.targets()
 	c.zone()
 	return c.report()

@@ -15,6 +15,7 @@ package drift
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -37,6 +38,9 @@ type Want struct {
 	Unverified []Service
 	// TTL is the time in which a change should be seen everywhere.
 	TTL time.Duration
+	// Optional says that the domain need not have records: where no SRV record is in DNS
+	// at all, this is one note.
+	Optional bool
 }
 
 // Name is an owner name and a type at which there should be the records of Want only.
@@ -79,6 +83,7 @@ const (
 	TargetNoAddr Kind = "target_without_address" // the host that a record names has no address
 	NoDomain     Kind = "no_domain"              // the domain does not exist in DNS
 	Lame         Kind = "lame"                   // a name server of the zone does not answer for it
+	Unpublished  Kind = "unpublished"            // none of the SRV records is there, and that may be meant
 	NotAsked     Kind = "not_asked"              // an address that cannot be reached from here
 	Serials      Kind = "serials_differ"         // the name servers hold different versions of the zone
 	Delegation   Kind = "delegation_differs"     // the parent zone names other servers than the zone itself
@@ -113,6 +118,7 @@ var kinds = []kindOf{
 	{Delegation, Warning, "make the NS records of the zone and of the delegation the same"},
 	{Cached, Warning, "wait until caches have forgotten the old records"},
 	{NegativeTTL, Warning, "lower the last field of the SOA record, or its TTL (RFC 2308)"},
+	{Unpublished, Note, "mailconfd records prints them, for clients that look in DNS"},
 	{NotAsked, Note, "look from a place that has such addresses"},
 	{NotValidated, Note, "ask a resolver that validates, with --resolver; if it does not vouch either, look at the DS record"},
 	{Unsigned, Note, "sign the zone with DNSSEC"},
@@ -125,6 +131,12 @@ func Kinds() []Kind {
 		all[i] = k.kind
 	}
 	return all
+}
+
+// Weight returns how much findings of the kind matter.
+func (k Kind) Weight() Weight {
+	i := slices.IndexFunc(kinds, func(of kindOf) bool { return of.kind == k })
+	return kinds[i].weight
 }
 
 // Finding is one thing that was found.

@@ -35,6 +35,27 @@ func summary(r drift.Report) []string {
 	return all
 }
 
+// services are the labels of the SRV records, in the order in which they are looked at.
+var services = []string{"_submission._tcp", "_submissions._tcp", "_imaps._tcp", "_pop3._tcp"}
+
+// missing says that the SRV records at labels are missing.
+func missing(labels []string, at ...string) []string {
+	var all []string
+	for _, label := range labels {
+		all = append(all, "missing "+label+".example.test SRV"+strings.Join(at, ""))
+	}
+	return all
+}
+
+// unpublish takes away all that is at labels, everywhere.
+func (w *world) unpublish(labels ...string) {
+	for _, label := range labels {
+		for _, kind := range []string{"SRV", "CNAME", "A", "AAAA"} {
+			w.remove(label+".example.test.", kind)
+		}
+	}
+}
+
 // Each row changes the world of a set that is right.
 func TestKinds(t *testing.T) {
 	t.Parallel()
@@ -192,6 +213,25 @@ func TestKinds(t *testing.T) {
 		"bogus": {func(t *testing.T, w *world) {
 			w.resolver.Fail("example.test.", lab.DNSBogus)
 		}, []string{"bogus example.test "}},
+		"optional: no SRV record": {func(_ *testing.T, w *world) { w.unpublish(services...) }, []string{"unpublished example.test "}},
+		"optional: nothing at all": {func(_ *testing.T, w *world) {
+			w.unpublish(append(services, "autoconfig", "autodiscover")...)
+		}, []string{"unpublished example.test "}},
+		"optional: one host name": {func(_ *testing.T, w *world) {
+			w.unpublish(append(services, "autodiscover")...)
+		}, []string{"missing autodiscover.example.test A", "unpublished example.test "}},
+		"optional: one is there":    {func(_ *testing.T, w *world) { w.unpublish(services[1:]...) }, missing(services[1:])},
+		"optional: all is there":    {func(*testing.T, *world) {}, nil},
+		"nothing, and it should be": {func(_ *testing.T, w *world) { w.unpublish(services...) }, missing(services)},
+		"optional: a record of something else": {func(t *testing.T, w *world) {
+			w.unpublish(services...)
+			w.set(t, `_sieve._tcp.example.test. 300 SRV 0 1 4190 old.example.test.`)
+		}, append(missing(services), "extra _sieve._tcp.example.test SRV")},
+		"optional: one server has them": {func(_ *testing.T, w *world) {
+			for _, label := range services {
+				w.servers[ns1].Remove(label+".example.test.", dns.TypeSRV)
+			}
+		}, missing(services, " at "+"ns1.example.test (192.0.2.1)")},
 	}
 	var kinds []drift.Kind
 	for name, c := range cases {
@@ -203,7 +243,9 @@ func TestKinds(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			c.change(t, w)
-			report := w.look(t, wanted(t))
+			want := wanted(t)
+			want.Optional = strings.HasPrefix(name, "optional: ")
+			report := w.look(t, want)
 			if diff := cmp.Diff(append([]string{}, c.want...), summary(report)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s\n%+v", diff, report)
 			}

@@ -18,6 +18,7 @@ type Known struct {
 	Views    map[settings.Service]settings.Views // of each candidate that was looked at
 	Domains  Domains
 	Missing  []string // why formats are not published
+	Drift    *Drift   // how DNS differs; nil: not looked at
 }
 
 // Source is the daemon, as far as it is shown. It is safe for concurrent use.
@@ -125,7 +126,7 @@ func (k Known) Level(now time.Time) Level { return compile(k, now).Level }
 
 // compile says what is known of a provider, without its history.
 func compile(k Known, now time.Time) Provider {
-	p := Provider{Provider: k.Provider.Name, Level: Well, Domains: k.Domains, Services: []Service{}}
+	p := Provider{Provider: k.Provider.Name, Level: Well, Domains: k.Domains, Drift: k.Drift, Services: []Service{}}
 	if p.Domains.First == nil {
 		p.Domains.First = []string{}
 	}
@@ -147,6 +148,9 @@ func compile(k Known, now time.Time) Provider {
 	p.Problems = k.problems(p.Services, now)
 	for _, problem := range p.Problems {
 		p.Level = worse(p.Level, problem.Level)
+	}
+	if k.Drift != nil {
+		p.Level = worse(p.Level, k.Drift.Level())
 	}
 	return p
 }

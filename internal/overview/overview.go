@@ -13,6 +13,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"mailconfd/settings"
@@ -71,6 +72,7 @@ type Provider struct {
 	Level    Level     `json:"level"`
 	Domains  Domains   `json:"domains"`
 	Problems []Problem `json:"problems"` // of the provider as a whole
+	Drift    *Drift    `json:"drift,omitempty"`
 	Services []Service `json:"services"` // in the order of the answer, what is withheld after what is published
 }
 
@@ -79,6 +81,55 @@ type Provider struct {
 type Problem struct {
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
+}
+
+// Drift is how DNS differs from the records that the services call for, of one domain of
+// a provider, when that was last looked at.
+type Drift struct {
+	Domain   string       `json:"domain"`
+	At       time.Time    `json:"at"`
+	Findings []Difference `json:"findings"` // the gravest first
+}
+
+// Level is the worst of its findings.
+func (d Drift) Level() Level {
+	level := Well
+	for _, f := range d.Findings {
+		level = worse(level, f.Level())
+	}
+	return level
+}
+
+// Difference is one way in which DNS differs; docs/dns.md has the kinds.
+type Difference struct {
+	Kind    string   `json:"kind"`
+	Weight  string   `json:"weight"`            // "fault", "warning" or "note"
+	Owner   string   `json:"owner"`             // the name that it is about
+	Type    string   `json:"type,omitempty"`    // of the records that it is about
+	Servers []string `json:"servers,omitempty"` // who says so; none: all that were asked
+	Detail  string   `json:"detail"`
+	Remedy  string   `json:"remedy"`
+}
+
+// Level says how bad it is. Mail works whatever DNS says of it, so that it is never a fault.
+func (d Difference) Level() Level {
+	if d.Weight == "note" {
+		return Well
+	}
+	return Warning
+}
+
+// String tells it in one line, without the remedy.
+func (d Difference) String() string {
+	text := d.Kind + ": " + d.Owner
+	if d.Type != "" {
+		text += " " + d.Type
+	}
+	text += ": "
+	if len(d.Servers) > 0 {
+		text += strings.Join(d.Servers, ", ") + ": "
+	}
+	return text + d.Detail
 }
 
 // Domains are those that a provider serves, as far as the configuration names them.

@@ -141,6 +141,13 @@ func (s *Source) addTroubled() {
 		at(5, 200*time.Hour, ""), at(5, 90*time.Hour, settings.FailureReset), at(5, time.Minute, settings.FailureReset),
 		at(6, time.Hour, settings.FailureNoAuth),
 	)
+	s.All[len(s.All)-1].Drift = &overview.Drift{Domain: "troubled.example", At: Now.Add(-3 * time.Hour), Findings: []overview.Difference{
+		{
+			Kind: "extra", Weight: "fault", Owner: "_sieve._tcp.troubled.example", Type: "SRV", Servers: []string{"ns1.troubled.example (192.0.2.53)"},
+			Detail: "0 1 4190 " + Rude + " should not be there", Remedy: "delete the record",
+		},
+		{Kind: "unsigned", Weight: "note", Owner: "troubled.example", Type: "DS", Detail: "the parent zone has no DS record", Remedy: "sign the zone with DNSSEC"},
+	}}
 }
 
 // ago is an observation with a certificate and a dialogue.
