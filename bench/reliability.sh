@@ -33,7 +33,7 @@ quarter of an hour. Every run of `make test-real` has the same tests, smaller. W
 
 All look once a second, the shortest `probe.interval`, which makes everything happen often; leases last two minutes, as always.
 A probe that was under way when its process was killed is made again when its lease has ended. The mail servers are those of the demo, and many small
-IMAP servers, in the process of the tests; PostgreSQL is Debian's, with its default settings. They share the machine with mailconfd.
+IMAP servers, in the process of the tests; PostgreSQL is Debian's, with its defaults but for max_connections. They share the machine with mailconfd.
 
 ## Measured
 
