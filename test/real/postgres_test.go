@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailconfd/internal/login"
 	"mailconfd/internal/monitor"
 	"mailconfd/internal/store"
 	"mailconfd/internal/store/storetest"
@@ -33,6 +34,7 @@ func openStore(t *testing.T, url string) *store.SQL {
 func TestPostgresStore(t *testing.T) {
 	p := startPostgres(t)
 	storetest.Run(t, func(t *testing.T) monitor.Store { return openStore(t, p.database(t)) })
+	storetest.RunLogins(t, func(t *testing.T) login.Store { return openStore(t, p.database(t)) })
 }
 
 // Replicas that start at the same time make the schema once.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,9 +87,10 @@ type plan struct {
 // replica prepares a mailconfd that looks every second and steps back after two failures. It is not started.
 func (n *town) replica(t *testing.T, p plan) *replica {
 	t.Helper()
-	what := "hosts: [" + mailName + "]"
-	if len(p.services) > 0 {
-		what = "services: [" + strings.Join(p.services, ", ") + "]"
+	providers, domains := "", ""
+	for i, what := range p.providers() {
+		providers += fmt.Sprintf("  - {name: provider-%d, %s}\n", i, what)
+		domains += fmt.Sprintf("  - {name: %s%s, provider: provider-%d}\n", strings.Repeat("more.", i), domain, i)
 	}
 	via := n.wire
 	if p.via != nil {
@@ -103,10 +105,21 @@ resolver: %q
 self_check: false
 probe: {interval: 1s, ca_file: %q, via: %q, helo: client.example.test, vantage: %s}
 policy: {withdraw_after: 2, withdraw_after_time: 0s, vantage: %s}
-providers: [{name: main, %s}]
-domains: [{name: %s, provider: main}]
-`, r.public, r.admin, p.state, n.Resolver(), n.caFile, via.url(), orElse(p.vantage, "here"), orElse(p.decides, "any"), what, domain), 0o644)
+providers:
+%sdomains:
+%s`, r.public, r.admin, p.state, n.Resolver(), n.caFile, via.url(), orElse(p.vantage, "here"), orElse(p.decides, "any"), providers, domains), 0o644)
 	return r
+}
+
+// providers are what each provider has, a hundred services at most. The first is that of example.test.
+func (p plan) providers() (all []string) {
+	for some := range slices.Chunk(p.services, 100) {
+		all = append(all, "services: ["+strings.Join(some, ", ")+"]")
+	}
+	if len(all) == 0 {
+		all = append(all, "hosts: ["+mailName+"]")
+	}
+	return all
 }
 
 func orElse(value, usual string) string {
