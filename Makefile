@@ -26,7 +26,7 @@ test: ## run the tests: servers in the process, no root, no network
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
 	go test $(RACE) -shuffle=on ./...
 
-test-real: ## as root: install Dovecot, Postfix and named-checkzone, and test against them
+test-real: ## as root: install Dovecot, Postfix, BIND and Knot DNS, and test against them
 	test/real/install.sh
 	$(MAKE) --no-print-directory build
 	cd tools/dnscontrol && $(BUILD) -o '$(CURDIR)/bin/dnscontrol' .

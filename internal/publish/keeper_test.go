@@ -130,7 +130,9 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestKeeper(t *testing.T) {
+// keep runs a test with a keeper of one zone, in time that passes at once.
+func keep(t *testing.T, z *keptZone, test func(t *testing.T, ctx context.Context, k *publish.Keeper, log *bytes.Buffer)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -138,9 +140,19 @@ func TestKeeper(t *testing.T) {
 		k := publish.NewKeeper(slog.New(slog.NewTextHandler(&log, nil)), registry)
 		ctx, stop := context.WithCancel(t.Context())
 		defer func() { stop(); k.Wait() }()
-		z := &keptZone{pending: true}
 		k.Declare(ctx, []publish.Task{z.task(10 * time.Minute)})
 		synctest.Wait()
+		test(t, ctx, k, &log)
+		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+			t.Errorf("%v %v", problems, err)
+		}
+	})
+}
+
+// TestKeeperBrakes: at most one change an interval, and nothing is lost too soon.
+func TestKeeperBrakes(t *testing.T) {
+	z := &keptZone{pending: true}
+	keep(t, z, func(t *testing.T, _ context.Context, k *publish.Keeper, log *bytes.Buffer) {
 		if z.looks != 0 {
 			t.Fatal("looked at before it is known what is wanted")
 		}
@@ -180,7 +192,14 @@ func TestKeeper(t *testing.T) {
 		if len(z.holds) != 2 || !strings.Contains(log.String(), "allow_empty") {
 			t.Errorf("the last is gone, or nobody knows: %v", lines(z.holds))
 		}
-		// A failure is logged once and tried again; the zone is looked at once an interval.
+	})
+}
+
+// TestKeeperFails: a failure is logged once and tried again; the zone is looked at once
+// an interval, until it is let go.
+func TestKeeperFails(t *testing.T) {
+	z := &keptZone{wanted: nil}
+	keep(t, z, func(t *testing.T, ctx context.Context, k *publish.Keeper, log *bytes.Buffer) {
 		z.mu.Lock()
 		z.fails, z.looks = &publish.Error{Kind: publish.KindRefused, Zone: zone, Server: "x", Text: "no"}, 0
 		z.mu.Unlock()
@@ -200,9 +219,6 @@ func TestKeeper(t *testing.T) {
 		synctest.Wait()
 		if strings.Count(log.String(), "in step again") != 1 {
 			t.Errorf("log:\n%s", log.String())
-		}
-		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
-			t.Errorf("%v %v", problems, err)
 		}
 		// A zone that is gone from the configuration is let alone.
 		k.Declare(ctx, nil)
