@@ -26,7 +26,7 @@ test: ## run the tests: servers in the process, no root, no network
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
 	go test $(RACE) -shuffle=on ./...
 
-test-real: ## as root: install Dovecot, Postfix, PostgreSQL and real mail clients, and test against them
+test-real: ## as root: install Dovecot, Postfix, PostgreSQL, BIND, Knot DNS and real mail clients, and test against them
 	test/real/install.sh
 	$(MAKE) --no-print-directory build
 	cd tools/dnscontrol && $(BUILD) -o '$(CURDIR)/bin/dnscontrol' .

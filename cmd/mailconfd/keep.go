@@ -65,7 +65,7 @@ func (d *daemon) keepZones(ctx context.Context, cfg config.Config) {
 		kept := zones[z.Name]
 		tasks = append(tasks, publish.Task{
 			Name: z.Name, Interval: z.Interval, Brake: publish.Brake{Grace: cfg.Policy.Grace, AllowEmpty: z.AllowEmpty},
-			Wanted: kept.wanted, Publish: kept.publish,
+			Scope: kept.holds, Wanted: kept.wanted, Publish: kept.publish,
 		})
 	}
 	d.keeper.Declare(ctx, tasks)
@@ -77,6 +77,12 @@ type zoneKept struct {
 	daemon    *daemon
 	domains   []string          // in the order of the configuration
 	providers map[string]string // by domain
+}
+
+// holds tells the owner names of the zone's domains.
+func (z *zoneKept) holds(owner string) bool {
+	_, found := z.providers[publish.DomainOf(owner)]
+	return found
 }
 
 // wanted returns the records of the zone's domains, once the first round of probes has
@@ -101,10 +107,7 @@ func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready 
 		records = append(records, set.RRs()...)
 	}
 	return records, func(owner, target string, port uint16) publish.Fate {
-		provider, found := z.providers[publish.DomainOf(owner)]
-		if !found {
-			return publish.Free // the operator has taken the domain out
-		}
+		provider := z.providers[publish.DomainOf(owner)]
 		scheme, _, _ := strings.Cut(strings.TrimPrefix(owner, "_"), ".")
 		return fateOf(known[provider], settings.Service{Scheme: settings.Scheme(scheme), Host: target, Port: port})
 	}, true

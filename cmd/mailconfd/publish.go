@@ -41,8 +41,7 @@ func (a *app) publish() *cobra.Command {
 		Long: `publish brings the zones of the domains to the records that "records" prints, by dynamic updates (RFC 2136), signed with TSIG, over TCP. It
 changes only what it wrote itself, which markers in the zone tell; what somebody
 else has written is reported and left alone. Without a DOMAIN, all domains that the
-configuration names are published, and records of domains that it no longer names
-are taken away.
+configuration lists by name are published.
 
 The zones, their servers and keys are in the configuration, under publish; or give
 --server, and --tsig-name and --tsig-secret-file where the server wants a key.
@@ -113,8 +112,8 @@ func (p *publication) flags(c *cobra.Command) {
 // zoneWork is a zone and what to do there.
 type zoneWork struct {
 	config.Zone
-	domains []string // that are wanted there
-	whole   bool     // records of other domains are to go
+	domains []string // the ones that it is about
+	whole   bool     // instead: about all that we wrote there
 }
 
 func (p *publication) run(c *cobra.Command, args []string) error {
@@ -197,7 +196,7 @@ func (p *publication) targets(ctx context.Context, args []string) ([]zoneWork, e
 			if found[z.Name] == nil {
 				found[z.Name] = &zoneWork{Zone: z}
 			}
-			found[z.Name].whole = p.zone.Server == "" || p.takeBack
+			found[z.Name].whole = p.takeBack
 		}
 	}
 	if len(found) == 0 {
@@ -215,20 +214,24 @@ func (p *publication) domains(args []string) ([]string, error) {
 	if len(args) == 0 && p.takeBack {
 		return nil, nil
 	}
-	var domains []string
+	var listed, domains []string
+	for d := range p.cfg.Domains() {
+		if d.Name != "" {
+			listed = append(listed, d.Name)
+		}
+	}
+	if len(args) == 0 {
+		return listed, nil
+	}
 	for _, name := range args {
 		domain, err := settings.ParseDomain(name)
 		if err != nil {
 			return nil, err
 		}
-		domains = append(domains, domain)
-	}
-	if len(args) == 0 {
-		for d := range p.cfg.Domains() {
-			if d.Name != "" {
-				domains = append(domains, d.Name)
-			}
+		if !p.takeBack && p.zone.Server == "" && !slices.Contains(listed, domain) {
+			return nil, fmt.Errorf("%s is not listed by name under domains: list it, so that its records are kept up to date, or give --server to publish it once", domain)
 		}
+		domains = append(domains, domain)
 	}
 	return domains, nil
 }
@@ -349,6 +352,7 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 	if len(plan.Conflicts()) > 0 && !p.takeBack {
 		fmt.Fprintln(s, "what is marked ! was left alone; --adopt takes it over")
 	}
+	p.printElsewhere(s, plan)
 	words := fmt.Sprintf("%d added, %d taken away, and read back", len(plan.Add), len(plan.Delete))
 	if p.dryRun {
 		words = fmt.Sprintf("%d to add, %d to take away; nothing was changed", len(plan.Add), len(plan.Delete))
@@ -360,5 +364,21 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 		fmt.Fprintf(s, "no record, only markers at %s: %d come, %d go\n", publish.MarkerName(t.Name), len(plan.Mark), len(plan.Unmark))
 	default:
 		fmt.Fprintln(s, words)
+	}
+}
+
+// printElsewhere names domains of which the zone has records of ours, and that the configuration does not
+// list any more.
+func (p *publication) printElsewhere(s screen, plan publish.Plan) {
+	if p.takeBack || p.zone.Server != "" || p.mailHost != "" {
+		return
+	}
+	listed := map[string]bool{}
+	for d := range p.cfg.Domains() {
+		listed[d.Name] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(plan.Elsewhere), func(domain string) bool { return listed[domain] })
+	if len(left) > 0 {
+		fmt.Fprintf(s, "there are records of ours for domains that are not listed: %s; mailconfd unpublish takes them back\n", strings.Join(left, ", "))
 	}
 }

@@ -64,11 +64,12 @@ func (r *run) exchange(ctx context.Context, m *dns.Msg) (answer *dns.Msg, err er
 			r.close()
 		}
 	}()
-	defer context.AfterFunc(ctx, func() { _ = r.conn.SetDeadline(time.Unix(1, 0)) })()
+	stream := r.conn
+	defer context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })()
 	deadline, _ := ctx.Deadline()
-	_ = r.conn.SetDeadline(deadline)
+	_ = stream.SetDeadline(deadline)
 	// A new one each time: it would sign the next message as a continuation of this one.
-	conn := &dns.Conn{Conn: r.conn}
+	conn := &dns.Conn{Conn: stream}
 	if err := r.send(conn, m); err != nil {
 		return nil, err
 	}

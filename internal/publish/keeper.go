@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type Task struct {
 	Name     string        // of the zone; a task takes the place of one with the same name
 	Interval time.Duration // there is at most one change in so much time; it is looked at as often
 	Brake    Brake         // its Fates are set anew each time
+	// Scope is that of a Job. Records of ours outside of it are told and left alone.
+	Scope func(owner string) bool
 	// Wanted returns what the zone should hold, and the fates of what it does not any more;
 	// ready is false as long as that is not known.
 	Wanted func() (records Records, fates Fates, ready bool)
@@ -161,7 +164,7 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 	}
 	t.Brake.Fates, t.Brake.missing = fates, z.missing
 	var held []Held
-	plan, err := t.Publish(ctx, Job{Wanted: func(ours Records) (records Records, err error) {
+	plan, err := t.Publish(ctx, Job{Scope: t.Scope, Wanted: func(ours Records) (records Records, err error) {
 		records, held = t.Brake.Hold(ours, wanted, time.Now())
 		return records, nil
 	}})
@@ -223,6 +226,9 @@ func remarks(plan Plan, held []Held) []string {
 	var all []string
 	for _, f := range plan.Conflicts() {
 		all = append(all, "DNS record left alone: "+f.String()+"; mailconfd publish --adopt takes it over")
+	}
+	if len(plan.Elsewhere) > 0 {
+		all = append(all, "DNS has records of ours for domains that are not listed: "+strings.Join(plan.Elsewhere, ", ")+"; mailconfd unpublish takes them back, domain by domain")
 	}
 	for _, h := range held {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,15 @@ type keptZone struct {
 
 func (z *keptZone) want(records []dns.RR) { z.mu.Lock(); defer z.mu.Unlock(); z.wanted = records }
 
+// seen returns what has come of the zone so far.
+func (z *keptZone) seen() (holds []dns.RR, changes []time.Time, looks int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return slices.Clone(z.holds), slices.Clone(z.changes), z.looks
+}
+
+func (z *keptZone) held() int { holds, _, _ := z.seen(); return len(holds) }
+
 func (z *keptZone) task(interval time.Duration) publish.Task {
 	return publish.Task{
 		Name: zone, Interval: interval, Brake: publish.Brake{Grace: time.Hour},
@@ -130,18 +140,44 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestKeeper(t *testing.T) {
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
+
+// keep runs a test with a keeper of one zone, in time that passes at once.
+func keep(t *testing.T, z *keptZone, test func(t *testing.T, ctx context.Context, k *publish.Keeper, log *logged)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logged
 		registry := prometheus.NewRegistry()
 		k := publish.NewKeeper(slog.New(slog.NewTextHandler(&log, nil)), registry)
 		ctx, stop := context.WithCancel(t.Context())
 		defer func() { stop(); k.Wait() }()
-		z := &keptZone{pending: true}
 		k.Declare(ctx, []publish.Task{z.task(10 * time.Minute)})
 		synctest.Wait()
-		if z.looks != 0 {
+		test(t, ctx, k, &log)
+		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+			t.Errorf("%v %v", problems, err)
+		}
+	})
+}
+
+// TestKeeperBrakes: at most one change an interval, and nothing is lost too soon.
+func TestKeeperBrakes(t *testing.T) {
+	z := &keptZone{pending: true}
+	keep(t, z, func(t *testing.T, _ context.Context, k *publish.Keeper, log *logged) {
+		if _, _, looks := z.seen(); looks != 0 {
 			t.Fatal("looked at before it is known what is wanted")
 		}
 		z.mu.Lock()
@@ -149,8 +185,8 @@ func TestKeeper(t *testing.T) {
 		z.mu.Unlock()
 		k.Wake()
 		synctest.Wait()
-		if len(z.changes) != 1 || len(z.holds) != 3 {
-			t.Fatalf("changes %v", z.changes)
+		if holds, changes, _ := z.seen(); len(changes) != 1 || len(holds) != 3 {
+			t.Fatalf("changes %v", changes)
 		}
 		// What flaps is written once an interval.
 		for i := range 20 {
@@ -159,8 +195,9 @@ func TestKeeper(t *testing.T) {
 			pass(time.Minute)
 		}
 		synctest.Wait()
-		for i := range len(z.changes) - 1 {
-			if between := z.changes[i+1].Sub(z.changes[i]); between < 10*time.Minute {
+		_, changes, _ := z.seen()
+		for i := range len(changes) - 1 {
+			if between := changes[i+1].Sub(changes[i]); between < 10*time.Minute {
 				t.Errorf("two changes in %s", between)
 			}
 		}
@@ -168,26 +205,33 @@ func TestKeeper(t *testing.T) {
 		z.want(rrs(t, imaps, submissions))
 		k.Wake()
 		pass(50 * time.Minute)
-		if len(z.holds) != 3 {
-			t.Errorf("gone within the time of grace: %v", lines(z.holds))
+		if z.held() != 3 {
+			t.Errorf("gone within the time of grace: %d records", z.held())
 		}
 		pass(30 * time.Minute)
-		if len(z.holds) != 2 {
-			t.Errorf("still there after the time of grace: %v", lines(z.holds))
+		if z.held() != 2 {
+			t.Errorf("still there after the time of grace: %d records", z.held())
 		}
 		z.want(rrs(t, imaps))
 		pass(3 * time.Hour)
-		if len(z.holds) != 2 || !strings.Contains(log.String(), "allow_empty") {
-			t.Errorf("the last is gone, or nobody knows: %v", lines(z.holds))
+		if z.held() != 2 || !strings.Contains(log.String(), "allow_empty") {
+			t.Errorf("the last is gone, or nobody knows: %d records", z.held())
 		}
-		// A failure is logged once and tried again; the zone is looked at once an interval.
+	})
+}
+
+// TestKeeperFails: a failure is logged once and tried again; the zone is looked at once
+// an interval, until it is let go.
+func TestKeeperFails(t *testing.T) {
+	z := &keptZone{wanted: nil}
+	keep(t, z, func(t *testing.T, ctx context.Context, k *publish.Keeper, log *logged) {
 		z.mu.Lock()
 		z.fails, z.looks = &publish.Error{Kind: publish.KindRefused, Zone: zone, Server: "x", Text: "no"}, 0
 		z.mu.Unlock()
 		pass(time.Hour)
 		synctest.Wait()
-		if z.looks != 6 || strings.Count(log.String(), "not in step") != 1 {
-			t.Errorf("%d looks while it fails, log:\n%s", z.looks, log.String())
+		if _, _, looks := z.seen(); looks != 6 || strings.Count(log.String(), "not in step") != 1 {
+			t.Errorf("%d looks while it fails, log:\n%s", looks, log.String())
 		}
 		z.mu.Lock()
 		z.fails = errors.New("another")
@@ -201,14 +245,11 @@ func TestKeeper(t *testing.T) {
 		if strings.Count(log.String(), "in step again") != 1 {
 			t.Errorf("log:\n%s", log.String())
 		}
-		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
-			t.Errorf("%v %v", problems, err)
-		}
 		// A zone that is gone from the configuration is let alone.
 		k.Declare(ctx, nil)
-		z.looks = 0
+		_, _, before := z.seen()
 		pass(time.Hour)
-		if z.looks != 0 {
+		if _, _, looks := z.seen(); looks != before {
 			t.Error("looked at after it was let go")
 		}
 	})

@@ -60,6 +60,7 @@ func (r *run) read(ctx context.Context) error {
 		}
 		r.seen, r.still = state, after == state.serial
 		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
+		r.plan.Elsewhere = state.others
 		if r.still || len(r.plan.Foreign) == 0 {
 			break
 		}
@@ -80,7 +81,7 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			return done, unknown(err, broke)
 		}
 		if r.plan.Empty() {
-			done.Keep, done.Foreign = r.plan.Keep, r.plan.Foreign
+			done.add(r.plan)
 			return done, nil
 		}
 		if err := r.tooMany(); err != nil {
@@ -131,7 +132,7 @@ func (r *run) tooMany() error {
 func (p *Plan) add(part Plan) {
 	p.Add, p.Delete = append(p.Add, part.Add...), append(p.Delete, part.Delete...)
 	p.Mark, p.Unmark = append(p.Mark, part.Mark...), append(p.Unmark, part.Unmark...)
-	p.Foreign, p.Keep = part.Foreign, part.Keep
+	p.Foreign, p.Keep, p.Elsewhere = part.Foreign, part.Keep, part.Elsewhere
 }
 
 // maxUpdate leaves room for a signature.

@@ -17,6 +17,7 @@ type zoneState struct {
 	records []dns.RR // at the names of what is wanted or ours
 	marks   []dns.RR // the whole TXT set at the markers' name
 	ours    Markers  // within the scope of the job
+	others  []string // domains of ours outside of it
 	wanted  []dns.RR
 }
 
@@ -32,7 +33,15 @@ func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
 	if err != nil {
 		return s, r.fail(KindMarkers, "%v", err)
 	}
-	s.ours = slices.DeleteFunc(all, func(m Marker) bool { return !r.job.Scope(m.Owner) })
+	for _, m := range all {
+		if r.job.Scope(m.Owner) {
+			s.ours = append(s.ours, m)
+		} else {
+			s.others = append(s.others, DomainOf(m.Owner))
+		}
+	}
+	slices.Sort(s.others)
+	s.others = slices.Compact(s.others)
 	read := reading{run: r, asked: map[setKey]bool{}}
 	for _, k := range slices.SortedFunc(maps.Keys(s.ours.bySet()), setKey.compare) {
 		if err := read.set(ctx, k); err != nil {

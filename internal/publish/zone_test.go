@@ -131,8 +131,11 @@ func TestScope(t *testing.T) {
 	sub := strings.ReplaceAll(imaps, "_tcp.", "_tcp.sub.")
 	mustPublish(t, z, want(t, imaps, sub))
 	job := publish.Job{Scope: func(owner string) bool { return owner == "_imaps._tcp.example.org." }}
-	mustPublish(t, z, job)
+	done := mustPublish(t, z, job)
 	holds(t, p, before, sub)
+	if diff := cmp.Diff([]string{"sub.example.org"}, done.Elsewhere); diff != "" {
+		t.Errorf("elsewhere (-want +got):\n%s", diff)
+	}
 }
 
 // TestWildcards: what a wildcard shows at a name is not there, and so is not in the way;
@@ -521,6 +524,20 @@ func TestReadKey(t *testing.T) {
 	} {
 		if _, _, err := publish.ReadKey(test.key, test.algorithm, test.file); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: got %v, want %q", name, err, test.says)
+		}
+	}
+}
+
+// TestDocs holds docs/publish.md to the kinds of error.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/publish.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range publish.Kinds() {
+		if !strings.Contains(string(page), "`"+string(kind)+"`") {
+			t.Errorf("docs/publish.md does not have %s", kind)
 		}
 	}
 }

@@ -163,10 +163,7 @@ func TestServersAnswerFaults(t *testing.T) {
 					t.Errorf("got %s, want %s", got, want)
 				}
 				after := p.records(t)
-				for _, line := range test.applied {
-					before = append(before, line)
-				}
-				if diff := cmp.Diff(sorted(before), after); diff != "" {
+				if diff := cmp.Diff(sorted(append(before, test.applied...)), after); diff != "" {
 					t.Errorf("the zone (-want +got):\n%s", diff)
 				}
 				p.update(t, "person", time.Now(), func(m *dns.Msg) {
