@@ -38,10 +38,11 @@ func (a *app) publish() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "publish [DOMAIN…]",
 		Short: "bring DNS zones to the records that the verified services call for",
-		Long: `publish brings the zones of the domains to the records that "records" prints, by dynamic updates (RFC 2136), signed with TSIG, over TCP. It
-changes only what it wrote itself, which markers in the zone tell; what somebody
-else has written is reported and left alone. Without a DOMAIN, all domains that the
-configuration lists by name are published.
+		Long: `publish brings the zones of the domains to the records that "records" prints, by
+dynamic updates (RFC 2136) over TCP, signed with TSIG. It changes only what it
+wrote itself, which markers in the zone tell; what somebody else has written is
+reported and left alone. Without a DOMAIN, all domains are published that the
+configuration lists by name.
 
 The zones, their servers and keys are in the configuration, under publish; or give
 --server, and --tsig-name and --tsig-secret-file where the server wants a key.
