@@ -1,8 +1,8 @@
-# "make help" lists the targets. All run on Linux with Go; "make test-real" and "make image-check" need root.
+# "make help" lists the targets. All run on Linux with Go; "make test-real", "make reliability" and "make image-check" need root.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test test-real fuzz lint generate-check image-root image-check clean
+.PHONY: help build test test-real reliability fuzz lint generate-check image-root image-check clean
 
 # The one build line: the Dockerfile calls "make image-root", which comes here. Static, because the image has no libc.
 BUILD := CGO_ENABLED=0 go build -trimpath
@@ -32,6 +32,10 @@ test-real: ## as root: install Dovecot, Postfix, PostgreSQL, BIND, Knot DNS and 
 	cd tools/dnscontrol && $(BUILD) -o '$(CURDIR)/bin/dnscontrol' .
 	REAL_DNSCONTROL='$(CURDIR)/bin/dnscontrol' REAL_MAILCONFD='$(CURDIR)/bin/mailconfd' \
 	  go test -tags real -count=1 -v -timeout 20m -exec '$(CURDIR)/test/real/namespace.sh' ./test/real/...
+
+reliability: ## as root: kill, stop and soak mailconfd for a quarter of an hour; writes docs/reliability.md
+	test/real/install.sh
+	bench/reliability.sh
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	go test -list '^Fuzz' ./... \

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+commit=$(git rev-parse --short=10 HEAD)
 CGO_ENABLED=0 go build -trimpath -o "$work/mailconfd" ./cmd/mailconfd
 
 tests='TestCrash|TestReplicasAgree|TestReplicasKilled|TestMailServersDown|TestDatabaseDown|TestStartWithoutDatabase|TestSoak|TestVantages'
@@ -40,7 +41,7 @@ IMAP servers, in the process of the tests; PostgreSQL is Debian's, with its defa
 PAGE
   cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
   echo "On $(date -u +%F), $(nproc) cores of an ${cpu:-unknown CPU}, Linux $(uname -r | cut -d- -f1), Debian $(cat /etc/debian_version)," \
-    "$(go version | cut -d' ' -f3), PostgreSQL $(psql --version | cut -d' ' -f3), at commit $(git rev-parse --short=10 HEAD):"
+    "$(go version | cut -d' ' -f3), PostgreSQL $(psql --version | cut -d' ' -f3), at commit $commit:"
   echo
   echo '| test | figure | value |'
   echo '|---|---|---|'
