@@ -63,13 +63,14 @@ type Checker struct {
 	known    map[string][]settings.Login   // by account
 	busy     map[string]bool               // accounts
 	wait     map[target]time.Time          // until when a login is put off
+	calm     map[string]time.Time          // until when an account is left alone that got no answer
 }
 
 // NewChecker makes a checker. It logs in to nothing before Run.
 func NewChecker(o Options) *Checker {
 	return &Checker{
 		options: o, wake: make(chan struct{}, 1), declared: map[string]Declared{}, verified: map[string][]settings.Service{},
-		known: map[string][]settings.Login{}, busy: map[string]bool{}, wait: map[target]time.Time{},
+		known: map[string][]settings.Login{}, busy: map[string]bool{}, wait: map[target]time.Time{}, calm: map[string]time.Time{},
 	}
 }
 
@@ -261,9 +262,15 @@ func (c *Checker) next(now time.Time) (first Declared, service settings.Service,
 			continue
 		}
 		for _, s := range order(c.verified[name]) {
+			if !slices.Contains(d.Provider.Candidates(), s) {
+				continue // of a configuration before this one: not the place for this password
+			}
 			due, may := d.due(s, c.known[d.account()], rejections[s.Host], now)
 			if wait := c.wait[target{d.account(), s}]; wait.After(due) {
 				due = wait
+			}
+			if calm := c.calm[d.account()]; calm.After(due) {
+				due = calm
 			}
 			if may && (!ok || due.Before(at)) {
 				first, service, at, ok = d, s, due, true
@@ -299,16 +306,29 @@ type made struct {
 	login *settings.Login // the one that was made
 	known settings.Login  // what is known after it
 	wait  time.Time       // not before this again
+	news  []string        // accounts of which other processes told meanwhile
 	err   error
 }
 
-// attempt logs in, if nobody else has done it meanwhile.
-func (c *Checker) attempt(ctx context.Context, d Declared, s settings.Service) made {
-	m := made{target: target{d.account(), s}}
+// attempt logs in, if nobody else does or has done it meanwhile.
+func (c *Checker) attempt(ctx context.Context, d Declared, s settings.Service) (m made) {
+	m.target = target{d.account(), s}
 	now := time.Now()
 	if d.Account.rewritten() {
 		m.wait, m.err = now.Add(later), errRewritten{d.Account}
 		return m
+	}
+	if mine, err := c.turn(ctx, d, now, now.Add(-turnTime)); err != nil || !mine {
+		m.wait, m.err = now.Add(later), err
+		return m
+	}
+	defer func() { _, _ = c.turn(ctx, d, time.UnixMilli(0), now.Add(time.Hour)) }()
+	if m.news, m.err = c.listen(ctx); m.err != nil {
+		m.wait = now.Add(later)
+		return m
+	}
+	if !c.stillDue(d, s, now) {
+		return m // what another process has learnt puts it off
 	}
 	if mine, err := c.claim(ctx, d, s, now); err != nil || !mine {
 		m.wait, m.err = now.Add(elsewhere), err
@@ -333,6 +353,24 @@ func (c *Checker) attempt(ctx context.Context, d Declared, s settings.Service) m
 	defer cancel()
 	m.err = c.options.Store.SaveLogin(saving, m.known)
 	return m
+}
+
+// turnTime is after how long the turn of a process that died is over.
+const turnTime = checkTime + 2*storeTime
+
+// turn asks for the account's turn, or gives it back: of all processes one logs in with an
+// account at a time. In the store it is the claim of a service that there is not.
+func (c *Checker) turn(ctx context.Context, d Declared, at, since time.Time) (mine bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	return c.options.Store.ClaimLogin(ctx, d.account(), settings.Service{}, at, since)
+}
+
+func (c *Checker) stillDue(d Declared, s settings.Service, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	due, may := d.due(s, c.known[d.account()], c.rejections()[s.Host], now)
+	return may && !due.After(now)
 }
 
 // claim asks the store whether this process may log in: nobody has within the hour, or
@@ -375,9 +413,15 @@ func (c *Checker) take(m made) {
 		delete(c.wait, m.target)
 	}
 	if m.login != nil {
+		if m.login.Failure != nil && m.login.At.IsZero() {
+			c.calm[m.account] = time.Now().Add(rest) // it may have counted as a failed login
+		}
 		c.learn(m.account, []settings.Login{m.known})
 	}
 	c.mu.Unlock()
+	for _, account := range m.news {
+		c.tell(made{target: target{account: account}})
+	}
 	if m.login != nil || m.err != nil {
 		c.tell(m)
 	}
