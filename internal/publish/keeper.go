@@ -164,7 +164,7 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 	}
 	t.Brake.Fates, t.Brake.missing = fates, z.missing
 	var held []Held
-	plan, err := t.Publish(ctx, Job{Scope: t.Scope, Wanted: func(ours Records) (records Records, err error) {
+	plan, err := t.Publish(ctx, Job{Scope: t.Scope, KeepLast: !t.Brake.AllowEmpty, Wanted: func(ours Records) (records Records, err error) {
 		records, held = t.Brake.Hold(ours, wanted, time.Now())
 		return records, nil
 	}})

@@ -52,6 +52,10 @@ type Job struct {
 	// it. Our records elsewhere are left alone. nil: the whole zone.
 	Scope func(owner string) bool
 	Mode  Mode
+	// KeepLast keeps the last record of ours that a domain has for retrieval or for
+	// submission, whatever is wanted, where what is wanted cannot be written because
+	// somebody else's record stands there.
+	KeepLast bool
 }
 
 // Fixed makes the Wanted of a job that does not depend on what the zone holds.

@@ -60,6 +60,9 @@ func (r *run) read(ctx context.Context) error {
 		}
 		r.seen, r.still = state, after == state.serial
 		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
+		if held := r.lastOf(state); r.job.KeepLast && len(held) > 0 {
+			r.plan = Difference(state.records, with(state.wanted, held), state.ours, r.job.Mode)
+		}
 		r.plan.Elsewhere = state.others
 		if r.still || len(r.plan.Foreign) == 0 {
 			break
@@ -246,4 +249,14 @@ func (r *run) undo(ctx context.Context, missing []dns.RR) error {
 	}
 	r.undone = true
 	return nil
+}
+
+// lastOf returns the records that the plan would take away although they are a domain's
+// last for a use: wanted ones do not count before they can be written.
+func (r *run) lastOf(state zoneState) []Held {
+	var held []Held
+	for _, rr := range Last(r.plan.Delete, slices.Concat(r.plan.Add, without(state.records, r.plan.Delete))) {
+		held = append(held, Held{Record: rr, Last: true})
+	}
+	return held
 }
