@@ -18,8 +18,7 @@ import (
 	"mailconfd/settings/settingstest"
 )
 
-// The tests of the store itself are the only ones here that import mailconfd's packages: what they need of the real
-// world is PostgreSQL.
+// The tests of the store itself import mailconfd's packages: what they need of the real world is PostgreSQL.
 
 func openStore(t *testing.T, url string) *store.SQL {
 	t.Helper()

@@ -13,7 +13,7 @@
 // offers it passwords in clear, and mailconfd marks what it sees on an address of its own machine as local.
 //
 // The package imports nothing of mailconfd: it knows the program by its command line, its HTTP answers and its output.
-// Only the tests of the store on PostgreSQL import it, and the suite that it has to pass.
+// Only the tests of the store on PostgreSQL and those of reliability import it.
 // A server that does not start is a failure, never a skip. Run it with "make test-real"; README.md says more.
 package real
 
