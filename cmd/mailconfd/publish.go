@@ -297,7 +297,7 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 }
 
 func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) {
-	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack}
+	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack && !p.dryRun}
 	if !t.whole {
 		job.Scope = func(owner string) bool { return slices.Contains(t.domains, publish.DomainOf(owner)) }
 	}
