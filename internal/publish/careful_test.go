@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
-
-	"mailconfd/internal/publish"
 )
 
 // What is wanted and cannot be written does not count: the domain keeps what it has.
@@ -29,17 +27,6 @@ func TestKeepsTheLastRecordWhereAnotherIsInTheWay(t *testing.T) {
 	job.KeepLast = false
 	if _, err := z.Publish(t.Context(), job); err != nil || anyHolds(p.Records(), "993 mail.example.org.") {
 		t.Errorf("asked for: %v; %s", err, p.Records())
-	}
-}
-
-// An alias that cannot stand beside a record of a rare type costs no address.
-func TestAliasBesideRareRecordTakesNothingAway(t *testing.T) {
-	t.Parallel()
-	p, z := primary(t, zoneText+"autoconfig 300 IN A 192.0.2.80\nautoconfig 300 IN SSHFP 4 2 "+strings.Repeat("ab", 32)+"\n")
-	job := want(t, "autoconfig.example.org. 300 IN CNAME mail.example.org.")
-	job.Mode = publish.Adopt
-	if _, err := z.Publish(t.Context(), job); err == nil || !anyHolds(p.Records(), "192.0.2.80") {
-		t.Errorf("%v; %s", err, p.Records())
 	}
 }
 

@@ -236,21 +236,9 @@ func (r *run) requireAlone(m *dns.Msg, p Plan) {
 		switch {
 		case k.rrtype == dns.TypeCNAME && !replaced[k.owner]:
 			m.NameNotUsed(name)
-		case k.rrtype == dns.TypeCNAME:
-			for _, t := range rareBesideAlias {
-				m.RRsetNotUsed([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: k.owner, Rrtype: t}}})
-			}
 		case k.rrtype != dns.TypeCNAME && !aliased[k.owner] && len(p.touched[setKey{k.owner, dns.TypeCNAME}]) == 0:
 			aliased[k.owner] = true
 			m.RRsetNotUsed(name)
 		}
 	}
-}
-
-// rareBesideAlias are types that are not read, and that no alias can have beside it: an
-// update that takes a set away and puts an alias there asks for their absence, because BIND
-// leaves out the alias without a word and goes on.
-var rareBesideAlias = []uint16{
-	dns.TypeSSHFP, dns.TypeTLSA, dns.TypeLOC, dns.TypePTR, dns.TypeNAPTR, dns.TypeSVCB, dns.TypeHINFO, dns.TypeRP,
-	dns.TypeCERT, dns.TypeURI, dns.TypeDNAME, dns.TypeSPF, dns.TypeOPENPGPKEY, dns.TypeSMIMEA, dns.TypeDS,
 }
