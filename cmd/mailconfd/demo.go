@@ -87,6 +87,7 @@ type show struct {
 
 	mu     sync.Mutex // what is printed comes from several goroutines
 	newest settings.Result
+	obeyed int               // how often a service was broken or mended
 	opened bool              // the first answer has been told
 	late   bool              // it waits no longer for slow services
 	told   map[string]string // what each client was last said to set up
@@ -266,6 +267,7 @@ func (s *show) obey(words string) {
 		fmt.Fprintln(s.stderr, "mailconfd: "+err.Error())
 		return
 	}
+	s.obeyed++
 	fmt.Fprintf(s, "%s %s: done; if clients are told something else then, it follows within seconds\n", verb, rest)
 }
 

@@ -66,13 +66,20 @@ func (s *show) publishRecords(r settings.Result, late bool) (set srvrecords.Set,
 	return set, !slow || late
 }
 
-// tell lets the doctor look, and prints what is new.
+// tell lets the doctor look, and prints what is new. A look in the middle of which a
+// service was broken or mended is not told: it saw connections being cut.
 func (s *show) tell(ctx context.Context, r settings.Result, set srvrecords.Set) {
+	s.mu.Lock()
+	obeyed := s.obeyed
+	s.mu.Unlock()
 	report, err := s.examine(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
+		return
+	case s.obeyed != obeyed:
+		s.poke()
 		return
 	case err != nil:
 		s.log.Error("doctor cannot look", "error", err)
