@@ -30,9 +30,10 @@ func newProtocol(role settings.Role, helo string) protocol {
 		return &imap{}
 	case settings.RolePOP3:
 		return &pop3{}
-	default:
+	case settings.RoleSieve:
 		return &sieve{}
 	}
+	return nil // over HTTP there are no lines
 }
 
 // capabilities are what a server says that it offers.
@@ -135,15 +136,21 @@ func (c *conversation) judge() error {
 	case settings.PasswordCleartext:
 		c.warnCleartext(offered)
 	default:
-		if offer.auth.OAuth() {
-			return fail(settings.FailureOAuthOnly, "offered inside TLS: %s", offered)
-		}
-		if offered == "" {
-			offered = "nothing to log in with"
-		}
-		return fail(settings.FailureNoAuth, "offered inside TLS: %s", offered)
+		return noPassword(offer.auth)
 	}
 	return nil
+}
+
+// noPassword is the failure of a server that offers no way to log in with a password.
+func noPassword(offered settings.Mechanisms) error {
+	kind, words := settings.FailureNoAuth, strings.Join(offered, " ")
+	if offered.OAuth() {
+		kind = settings.FailureOAuthOnly
+	}
+	if words == "" {
+		words = "nothing to log in with"
+	}
+	return fail(kind, "offered inside TLS: %s", words)
 }
 
 // inWords looks whether a refusal is about the certificate that the server asked us for:

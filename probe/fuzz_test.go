@@ -1,10 +1,13 @@
 package probe_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -122,6 +125,55 @@ func FuzzPOP3(f *testing.F) {
 }
 
 func FuzzSieve(f *testing.F) { fuzz(f, "sieve.txtar", "sieve://mail.example.org") }
+
+func FuzzWeb(f *testing.F) {
+	fuzz(f, "web.txtar", "caldavs://mail.example.org", "jmap://mail.example.org")
+}
+
+// FuzzWebInsideTLS lets a web server with a good certificate answer anything, on each
+// connection something else. Whatever passes has a password mechanism, and a context path
+// that a TXT record can hold.
+func FuzzWebInsideTLS(f *testing.F) {
+	const next = "\n---\n"
+	f.Add([]byte("HTTP/1.1 301 Moved\r\nLocation: /dav/\r\n\r\n" + next + "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n" + next + "HTTP/1.1 404 Not Found\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 301 Moved\r\nLocation: /a\x00\xff?b\r\n\r\n" + next + "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: ,=\"\\"))
+	seeds(f, "web.txtar")
+	ca := newPKI(f)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.leaf(f, leafOptions{}).pair()}}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		for _, url := range []string{"caldavs://mail.example.org", "jmap://mail.example.org"} {
+			synctest.Test(t, func(t *testing.T) {
+				answers := bytes.Split(said, []byte(next))
+				o := look(t, url, func(_ string, conn net.Conn) {
+					secure := tls.Server(conn, config)
+					defer secure.Close()
+					if secure.Handshake() != nil {
+						return
+					}
+					request, err := http.ReadRequest(bufio.NewReader(secure))
+					if err != nil || request.Header.Get("Authorization")+request.Header.Get("Cookie") != "" || request.Host != "mail.example.org" {
+						t.Errorf("the request is %+v, %v", request, err)
+					}
+					if len(answers) > 0 {
+						_, _ = secure.Write(answers[0])
+						answers = answers[1:]
+					}
+				}, func(o *probe.Options) { o.Roots = ca.pool() })
+				a := o.Addresses[0]
+				if a.TLS == nil || a.Failure == nil && a.Auth.Password() == settings.NoPassword {
+					t.Errorf("%s: failure %v, TLS %v, mechanisms %q", url, a.Failure, a.TLS, a.Auth)
+				}
+				if strange := strings.ContainsFunc(a.Path, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }); strange || len(a.Path) > 250 || a.Path != "" && a.Path[0] != '/' {
+					t.Errorf("%s: path %q", url, a.Path)
+				}
+				for _, line := range a.Transcript {
+					checkPrintable(t, line)
+				}
+			})
+		}
+	})
+}
 
 // FuzzInsideTLS lets a server with a good certificate say anything inside TLS. Whatever
 // passes has a password mechanism, and its facts of TLS.

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -75,6 +76,50 @@ func TestNoServerStretchesAProbe(t *testing.T) {
 					t.Errorf("got %v, want %s\n%s", f, test.kind, transcripts(o))
 				}
 				if took > test.within {
+					t.Errorf("took %s, want %s at most", took, test.within)
+				}
+			})
+		})
+	}
+}
+
+// TestNoWebServerStretchesAProbe is the same inside TLS, where HTTP is spoken.
+func TestNoWebServerStretchesAProbe(t *testing.T) {
+	t.Parallel()
+	ca := newPKI(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.leaf(t, leafOptions{}).pair()}}
+	for name, test := range map[string]struct {
+		first, again string
+		pause        time.Duration
+		kind         settings.FailureKind
+		within       time.Duration
+	}{
+		"a byte and nothing":      {"", "x", time.Hour, settings.FailureTimeout, 30 * time.Second},
+		"a byte a second":         {"HTTP/1.1 401 ", "x", time.Second, settings.FailureTimeout, 30 * time.Second},
+		"a field a second":        {"HTTP/1.1 401 Unauthorized\r\n", "X: y\r\n", time.Second, settings.FailureTimeout, 30 * time.Second},
+		"endless fields":          {"HTTP/1.1 401 Unauthorized\r\n", "X: y\r\n", 0, settings.FailureTooLong, time.Second},
+		"an endless field":        {"HTTP/1.1 401 Unauthorized\r\nX:", "yyyyyyyy", 0, settings.FailureTooLong, time.Second},
+		"endless interim answers": {"", "HTTP/1.1 102 Processing\r\n\r\n", 0, settings.FailureTooLong, time.Second},
+		"a redirect, each slow":   {"HTTP/1.1 302 Found\r\nLocation: /x\r\n", "X: y\r\n", 29 * time.Second, settings.FailureTimeout, 60 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				o := look(t, "caldavs://mail.example.org", func(_ string, conn net.Conn) {
+					secure := tls.Server(conn, config)
+					if secure.Handshake() != nil {
+						return
+					}
+					go func() { _, _ = io.Copy(io.Discard, secure) }() // ends with the connection
+					if _, err := io.WriteString(secure, test.first); err == nil {
+						writeAll(secure, test.again, test.pause)
+					}
+				}, func(o *probe.Options) { o.Roots = ca.pool() })
+				if f := o.Addresses[0].Failure; f == nil || f.Kind != test.kind {
+					t.Errorf("got %v, want %s\n%s", f, test.kind, transcripts(o))
+				}
+				if took := o.Addresses[0].Took; took > test.within || took > time.Since(start) {
 					t.Errorf("took %s, want %s at most", took, test.within)
 				}
 			})

@@ -1,6 +1,7 @@
 // Package probe looks at a mail service as a mail client would, and says in a
 // [settings.Observation] what it saw: SMTP submission (RFC 6409), IMAP (RFC 9051), POP3
-// (RFC 1939) and ManageSieve (RFC 5804), with STARTTLS or implicit TLS (RFC 8314).
+// (RFC 1939) and ManageSieve (RFC 5804), with STARTTLS or implicit TLS (RFC 8314); and
+// over HTTPS JMAP (RFC 8620), CalDAV (RFC 4791) and CardDAV (RFC 6352).
 //
 // Every address of the host is looked at by itself. A service passes when the
 // connection, the greeting, TLS 1.2 or later, the certificate and, inside TLS, a way to
@@ -11,11 +12,11 @@
 // in this order counts: another name, expired, not yet valid, intermediate missing,
 // root unknown.
 //
-// All four protocols run on one line dialogue with a byte limit and a deadline that no
-// server can stretch.
+// The four mail protocols run on one line dialogue with a byte limit and a deadline that
+// no server can stretch. What is asked over HTTP has the same limits.
 //
-// The prober never logs in, never sends MAIL FROM, never follows a referral, and says
-// goodbye before it leaves.
+// The prober never logs in, never sends MAIL FROM, never follows a referral, nor a
+// redirect to another host, and says goodbye before it leaves.
 package probe
 
 import (

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -31,8 +32,8 @@ import (
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) != 4 {
-		t.Fatalf("got %q, %v, want four files", files, err)
+	if err != nil || len(files) != 5 {
+		t.Fatalf("got %q, %v, want five files", files, err)
 	}
 	cert := newPKI(t).leaf(t, leafOptions{}).pair()
 	for _, file := range files {
@@ -116,12 +117,15 @@ func summary(o settings.Observation) []string {
 	if a.Failure != nil {
 		first = "failed " + string(a.Failure.Kind)
 	}
+	if a.Path != "" {
+		first += "\npath " + a.Path
+	}
 	var warnings []string
 	for _, w := range a.Warnings {
 		warnings = append(warnings, "warning "+string(w.Kind))
 	}
 	slices.Sort(warnings)
-	return append([]string{first}, warnings...)
+	return append(strings.Split(first, "\n"), warnings...)
 }
 
 // address is a resolver that knows one address for every name.
@@ -222,6 +226,16 @@ func (p *player) play(step string) error {
 		return err
 	case "READ":
 		_, err := p.conn.Read(make([]byte, 64<<10))
+		return err
+	case "REQUEST":
+		request, err := http.ReadRequest(p.reader)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, request.Body)
+		if got := request.Method + " " + request.RequestURI; rest != "" && got != rest {
+			return fmt.Errorf("the prober says %q", got)
+		}
 		return err
 	case "RESET":
 		p.client.reset.Store(true)

@@ -48,6 +48,9 @@ func (c *conversation) handshake(d *dialogue, legacy bool) (*tls.Conn, error) {
 			return new(tls.Certificate), nil // none
 		},
 	}
+	if c.visit.service.Scheme.WellKnown() != "" {
+		config.NextProtos = []string{"http/1.1"} // RFC 7301
+	}
 	if legacy {
 		config.CurvePreferences, config.CipherSuites = legacyCurves, legacySuites
 	}

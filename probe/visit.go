@@ -90,7 +90,7 @@ func (v *visit) look(ctx context.Context) {
 			seen = again
 		}
 	}
-	v.result.TLS, v.result.Auth = seen.tls, seen.auth
+	v.result.TLS, v.result.Auth, v.result.Path = seen.tls, seen.auth, seen.path
 	v.result.Warnings = append(v.result.Warnings, seen.warnings...)
 	if seen.err != nil {
 		v.result.Failure = failureOf(seen.err)
@@ -103,6 +103,7 @@ func (v *visit) look(ctx context.Context) {
 type seen struct {
 	tls        *settings.TLS
 	auth       settings.Mechanisms
+	path       string // of a service over HTTP
 	warnings   []settings.Warning
 	err        error // nil: passed
 	intolerant bool  // the TLS handshake did not get through: an older client may do better
@@ -119,8 +120,16 @@ func (v *visit) close() {
 	v.result.Transcript = v.log.lines
 }
 
-// talk has one conversation with the server.
+// talk asks the server all there is to ask.
 func (v *visit) talk(ctx context.Context, legacy bool) seen {
+	if v.service.Scheme.WellKnown() != "" {
+		return v.browse(ctx, legacy)
+	}
+	return v.converse(ctx, legacy, (*conversation).hold)
+}
+
+// converse connects to the server and has one conversation with it.
+func (v *visit) converse(ctx context.Context, legacy bool, hold func(*conversation) error) seen {
 	conn, err := v.connect(ctx, min(v.prober.options.Timeouts.Connect, time.Until(v.end).Round(time.Millisecond)))
 	if err != nil {
 		return seen{err: err, took: time.Since(v.started)}
@@ -138,13 +147,13 @@ func (v *visit) talk(ctx context.Context, legacy bool) seen {
 
 	c := &conversation{dialogue: d, visit: v, legacy: legacy}
 	c.protocol = newProtocol(v.service.Role(), v.prober.helo(conn.LocalAddr()))
-	err = c.hold()
+	err = hold(c)
 	took := time.Since(v.started)
 	if d.open {
 		d.allow(time.Now(), v.prober.options.Timeouts.Goodbye)
 		_ = c.protocol.goodbye(d)
 	}
-	return seen{c.tls, c.auth, d.warnings, err, c.intolerant, took}
+	return seen{tls: c.tls, auth: c.auth, warnings: d.warnings, err: err, intolerant: c.intolerant, took: took}
 }
 
 // connect opens a connection to the address.

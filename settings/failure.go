@@ -31,6 +31,8 @@ const (
 	FailureCertificateNotYet  FailureKind = "certificate_not_yet_valid"
 	FailureCertificateChain   FailureKind = "certificate_chain_incomplete"
 	FailureCertificateRoot    FailureKind = "certificate_untrusted"
+	FailureInsecureRedirect   FailureKind = "insecure_redirect"
+	FailureWellKnown          FailureKind = "well_known"
 	FailureNoAuth             FailureKind = "no_auth"
 	FailureOAuthOnly          FailureKind = "oauth_only"
 	FailureLoginRejected      FailureKind = "login_rejected"
@@ -81,8 +83,10 @@ var failures = []FailureText{
 	{FailureCertificateNotYet, Unsafe, "the certificate is not valid yet", "check the clocks of the server and of this machine"},
 	{FailureCertificateChain, Unsafe, "the server does not send its intermediate certificate", "configure the full chain (fullchain.pem, not cert.pem)"},
 	{FailureCertificateRoot, Unsafe, "the certificate does not lead to a root that clients trust", "use a publicly trusted certificate; a private root needs --ca-file here, and each client needs it too"},
-	{FailureNoAuth, Ordinary, "no password mechanism is offered after TLS", "offer AUTH PLAIN and LOGIN after TLS; the port may be relay, not submission"},
-	{FailureOAuthOnly, Ordinary, "only OAuth is offered, no password", "offer AUTH PLAIN and LOGIN after TLS too; clients do OAuth only for providers built into them"},
+	{FailureInsecureRedirect, Unsafe, "the server sends clients on to an address without TLS", "let the redirect say https; behind a proxy, tell the application how it is reached (Nextcloud: overwriteprotocol)"},
+	{FailureWellKnown, Ordinary, "the web server's well-known address does not lead to the service on this host", "redirect /.well-known/caldav, carddav or jmap to the service (RFC 6764 section 5, RFC 8620 section 2.2), or name the host that has it"},
+	{FailureNoAuth, Ordinary, "no password mechanism is offered after TLS", "offer AUTH PLAIN and LOGIN after TLS, over HTTP Basic; the port may be relay, not submission"},
+	{FailureOAuthOnly, Ordinary, "only OAuth is offered, no password", "offer AUTH PLAIN and LOGIN after TLS too, over HTTP Basic; clients do OAuth only for providers built into them"},
 	{FailureLoginRejected, Ordinary, "the probe account's user name or password is rejected; the service is withheld only where the other form of the user name logs in", "set username to the form that works; where neither does, check the account's address and password"},
 	{FailureLoginRefused, Ordinary, "a password mechanism is offered and every login is refused, although the password is right, as Microsoft 365 does", "allow logins with a password there, or leave the service out"},
 }

@@ -16,6 +16,7 @@ type observationJSON struct {
 	Failure   *Failure      `json:"failure,omitempty"`
 	TLS       *TLS          `json:"tls,omitempty"`
 	Auth      Mechanisms    `json:"auth,omitempty"`
+	Path      string        `json:"path,omitempty"`
 	Warnings  []Warning     `json:"warnings,omitempty"`
 	Addresses []addressJSON `json:"addresses"`
 }
@@ -38,7 +39,7 @@ func (o Observation) MarshalJSON() ([]byte, error) {
 	v := o.Verdict()
 	j := observationJSON{
 		Service: o.Service, Vantage: o.Vantage, Verified: v.Verified, Failure: v.Failure,
-		TLS: v.TLS, Auth: v.Auth, Warnings: v.Warnings, Addresses: []addressJSON{},
+		TLS: v.TLS, Auth: v.Auth, Path: v.Path, Warnings: v.Warnings, Addresses: []addressJSON{},
 	}
 	if !o.At.IsZero() {
 		at := o.At.UTC().Truncate(time.Millisecond)

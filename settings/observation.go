@@ -29,6 +29,7 @@ type AddressResult struct {
 	Failure  *Failure      // nil: passed wholly
 	TLS      *TLS          // nil: there was no TLS handshake
 	Auth     Mechanisms    // what is offered after TLS
+	Path     string        // of a service over HTTP: its context path, "" where it is asked for at its well-known path
 	Warnings []Warning
 	// Transcript is the dialogue, a line each: "S: " and "C: " for what the server and
 	// we said, "*  " for what happened. Printable, and bounded by the prober.
@@ -48,7 +49,8 @@ type TLS struct {
 
 // Mechanisms are the ways to log in that a server offers after TLS, in upper
 // case: SASL mechanisms by their registered names, LOGIN also for IMAP's LOGIN
-// command, USER for POP3's USER and PASS.
+// command, USER for POP3's USER and PASS; over HTTP the authentication schemes of RFC
+// 9110 section 11.1: BASIC, DIGEST, BEARER.
 type Mechanisms []string
 
 // Password is how a client can log in with a password.
@@ -57,26 +59,26 @@ type Password string
 // The forms, by the names of draft-ietf-mailmaint-autoconfig-06.
 const (
 	NoPassword        Password = ""
-	PasswordCleartext Password = "password-cleartext" // PLAIN, LOGIN or the protocol's own command, inside TLS
-	PasswordEncrypted Password = "password-encrypted" // CRAM-MD5, DIGEST-MD5, SCRAM
+	PasswordCleartext Password = "password-cleartext" // PLAIN, LOGIN, BASIC or the protocol's own command, inside TLS
+	PasswordEncrypted Password = "password-encrypted" // CRAM-MD5, DIGEST-MD5, DIGEST, SCRAM
 )
 
 // Password returns the form that most clients can use.
 func (m Mechanisms) Password() Password {
-	if slices.ContainsFunc(m, func(s string) bool { return s == "PLAIN" || s == "LOGIN" || s == "USER" }) {
+	if slices.ContainsFunc(m, func(s string) bool { return s == "PLAIN" || s == "LOGIN" || s == "USER" || s == "BASIC" }) {
 		return PasswordCleartext
 	}
 	if slices.ContainsFunc(m, func(s string) bool {
-		return s == "CRAM-MD5" || s == "DIGEST-MD5" || strings.HasPrefix(s, "SCRAM-")
+		return s == "CRAM-MD5" || s == "DIGEST-MD5" || s == "DIGEST" || strings.HasPrefix(s, "SCRAM-")
 	}) {
 		return PasswordEncrypted
 	}
 	return NoPassword
 }
 
-// OAuth tells whether OAuth is offered (RFC 7628, and XOAUTH2 before it).
+// OAuth tells whether OAuth is offered (RFC 7628, and XOAUTH2 before it; RFC 6750).
 func (m Mechanisms) OAuth() bool {
-	return slices.Contains(m, "OAUTHBEARER") || slices.Contains(m, "XOAUTH2")
+	return slices.ContainsFunc(m, func(s string) bool { return s == "OAUTHBEARER" || s == "XOAUTH2" || s == "BEARER" })
 }
 
 // Verdict is what an observation comes to.
@@ -86,6 +88,7 @@ type Verdict struct {
 	Local    bool     // verified, but seen over local addresses only
 	TLS      *TLS     // of the first address that passed, or of the one whose failure stands
 	Auth     Mechanisms
+	Path     string // as in AddressResult, where all addresses that passed agree on it
 	Warnings []Warning
 }
 
@@ -156,8 +159,11 @@ func (o Observation) Closed() bool {
 // every such address offers.
 func (v *Verdict) pass(a AddressResult, first bool) {
 	if first {
-		v.TLS, v.Auth = a.TLS, slices.Clone(a.Auth)
+		v.TLS, v.Auth, v.Path = a.TLS, slices.Clone(a.Auth), a.Path
 	} else {
+		if v.Path != a.Path {
+			v.Path = ""
+		}
 		v.Auth = slices.DeleteFunc(v.Auth, func(m string) bool { return !slices.Contains(a.Auth, m) })
 	}
 	v.Local = v.Local && a.Local

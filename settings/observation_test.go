@@ -90,7 +90,7 @@ func TestFailuresAreClosedAndDistinct(t *testing.T) {
 		"dns", "refused", "timeout", "unreachable", "reset", "greeting", "protocol", "too_long", "no_starttls", "starttls_injection",
 		"plaintext_on_tls_port", "tls_on_plaintext_port", "tls", "client_certificate", "certificate_name", "certificate_expired",
 		"certificate_not_yet_valid", "certificate_chain_incomplete", "certificate_untrusted", "no_auth", "oauth_only", "temporary", "local",
-		"login_rejected", "login_refused",
+		"login_rejected", "login_refused", "insecure_redirect", "well_known",
 	} {
 		if !seen[k] {
 			t.Errorf("%s is missing", k)
@@ -99,5 +99,28 @@ func TestFailuresAreClosedAndDistinct(t *testing.T) {
 	}
 	if len(seen) > 0 {
 		t.Errorf("unpromised: %v", seen)
+	}
+}
+
+// The context path counts where all addresses that passed agree on it.
+func TestVerdictPath(t *testing.T) {
+	t.Parallel()
+	refused := &settings.Failure{Kind: settings.FailureRefused}
+	at := func(last byte, path string, f *settings.Failure) settings.AddressResult {
+		return settings.AddressResult{IP: netip.AddrFrom4([4]byte{192, 0, 2, last}), Auth: settings.Mechanisms{"BASIC"}, Path: path, Failure: f}
+	}
+	for name, tt := range map[string]struct {
+		want      string
+		addresses []settings.AddressResult
+	}{
+		"one":          {"/dav/", []settings.AddressResult{at(1, "/dav/", nil)}},
+		"agreed":       {"/dav/", []settings.AddressResult{at(1, "/dav/", nil), at(2, "/dav/", nil)}},
+		"not agreed":   {"", []settings.AddressResult{at(1, "/dav/", nil), at(2, "/", nil), at(3, "/dav/", nil)}},
+		"one has none": {"", []settings.AddressResult{at(1, "", nil), at(2, "/dav/", nil)}},
+		"one fails":    {"/dav/", []settings.AddressResult{at(1, "", refused), at(2, "/dav/", nil)}},
+	} {
+		if got := (settings.Observation{Addresses: tt.addresses}).Verdict(); !got.Verified || got.Path != tt.want || got.Auth.Password() != settings.PasswordCleartext {
+			t.Errorf("%s: got %+v, want %q", name, got, tt.want)
+		}
 	}
 }

@@ -79,7 +79,7 @@ func (p Policy) Rank(s Service) int {
 			return i
 		}
 		return len(p.SubmissionOrder)
-	case SchemeIMAPS, SchemePOP3S, SchemeSieve:
+	case SchemeIMAPS, SchemePOP3S, SchemeSieve, SchemeJMAP, SchemeCalDAVS, SchemeCardDAVS:
 		if s.OnDefaultPort() {
 			return 0
 		}

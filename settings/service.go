@@ -16,7 +16,9 @@ import (
 type Scheme string
 
 // The schemes. RFC 6186 section 3 has submission, imap(s) and pop3(s); RFC 8314
-// section 5.1 adds submissions; RFC 5804 section 1.8 has sieve.
+// section 5.1 adds submissions; RFC 5804 section 1.8 has sieve; RFC 6764 section 3 has
+// caldavs and carddavs, RFC 8620 section 2.2 jmap. There is no value for CalDAV and
+// CardDAV without TLS.
 const (
 	SchemeSubmission  Scheme = "submission"
 	SchemeSubmissions Scheme = "submissions"
@@ -25,6 +27,9 @@ const (
 	SchemePOP3        Scheme = "pop3"
 	SchemePOP3S       Scheme = "pop3s"
 	SchemeSieve       Scheme = "sieve"
+	SchemeJMAP        Scheme = "jmap"
+	SchemeCalDAVS     Scheme = "caldavs"
+	SchemeCardDAVS    Scheme = "carddavs"
 )
 
 // Role is what a client needs a service for. Services of one role can stand in
@@ -38,11 +43,16 @@ const (
 	RoleIMAP       Role = "imap"
 	RolePOP3       Role = "pop3"
 	RoleSieve      Role = "sieve"
+	RoleJMAP       Role = "jmap"
+	RoleCalendar   Role = "calendar"
+	RoleContacts   Role = "contacts"
 )
 
 // Roles returns every role, in the order in which they are told and printed:
 // IMAP before POP3.
-func Roles() []Role { return []Role{RoleSubmission, RoleIMAP, RolePOP3, RoleSieve} }
+func Roles() []Role {
+	return []Role{RoleSubmission, RoleIMAP, RolePOP3, RoleSieve, RoleJMAP, RoleCalendar, RoleContacts}
+}
 
 // Security is how a connection to a service becomes encrypted. There is no value
 // for a connection that stays in clear: mailconfd never publishes one.
@@ -58,21 +68,25 @@ const (
 
 // kind is what a scheme means.
 type kind struct {
-	scheme   Scheme
-	role     Role
-	security Security
-	port     uint16
+	scheme    Scheme
+	role      Role
+	security  Security
+	port      uint16
+	wellKnown string // of a service over HTTP
 }
 
 // kinds is the one table of schemes. Its order is the order of Candidates.
 var kinds = []kind{
-	{SchemeSubmission, RoleSubmission, STARTTLS, 587},
-	{SchemeSubmissions, RoleSubmission, ImplicitTLS, 465},
-	{SchemeIMAPS, RoleIMAP, ImplicitTLS, 993},
-	{SchemeIMAP, RoleIMAP, STARTTLS, 143},
-	{SchemePOP3S, RolePOP3, ImplicitTLS, 995},
-	{SchemePOP3, RolePOP3, STARTTLS, 110},
-	{SchemeSieve, RoleSieve, STARTTLS, 4190},
+	{SchemeSubmission, RoleSubmission, STARTTLS, 587, ""},
+	{SchemeSubmissions, RoleSubmission, ImplicitTLS, 465, ""},
+	{SchemeIMAPS, RoleIMAP, ImplicitTLS, 993, ""},
+	{SchemeIMAP, RoleIMAP, STARTTLS, 143, ""},
+	{SchemePOP3S, RolePOP3, ImplicitTLS, 995, ""},
+	{SchemePOP3, RolePOP3, STARTTLS, 110, ""},
+	{SchemeSieve, RoleSieve, STARTTLS, 4190, ""},
+	{SchemeJMAP, RoleJMAP, ImplicitTLS, 443, "/.well-known/jmap"},
+	{SchemeCalDAVS, RoleCalendar, ImplicitTLS, 443, "/.well-known/caldav"},
+	{SchemeCardDAVS, RoleContacts, ImplicitTLS, 443, "/.well-known/carddav"},
 }
 
 // PortSubmissionAlternate is the port that many providers offer beside 587, for
@@ -107,6 +121,11 @@ func (s Scheme) Security() Security { return s.kind().security }
 // DefaultPort returns the registered port, or 0 for an unknown scheme.
 func (s Scheme) DefaultPort() uint16 { return s.kind().port }
 
+// WellKnown returns the path at which such a service is asked for over HTTPS, whatever
+// its own path may be (RFC 6764 section 5, RFC 8620 section 2.2); "" for a service that
+// is not spoken over HTTP.
+func (s Scheme) WellKnown() string { return s.kind().wellKnown }
+
 // Service is one place where a client could be sent: a kind, a host and a port.
 // It is comparable and serves as a map key; make one with ParseService or
 // Candidates, which put the host into its canonical form.
@@ -117,11 +136,15 @@ type Service struct {
 }
 
 // Candidates returns the services that a host given without services is tried
-// for: the seven default ports and submission on 2525. Port 25 is relay, not
-// submission, and is not among them.
+// for: the seven default ports of mail and submission on 2525. Port 25 is relay, not
+// submission, and is not among them. Services over HTTP have to be named: a mail host's
+// web server is mostly there for something else.
 func Candidates(host string) []Service {
 	all := make([]Service, 0, len(kinds)+1)
 	for _, k := range kinds {
+		if k.wellKnown != "" {
+			continue
+		}
 		all = append(all, Service{k.scheme, host, k.port})
 		if k.scheme == SchemeSubmission {
 			all = append(all, Service{k.scheme, host, PortSubmissionAlternate})
@@ -189,6 +212,8 @@ func ParseService(text string) (Service, error) {
 		return Service{}, fmt.Errorf("service %q: want SCHEME://HOST[:PORT], such as imaps://imap.example.org", text)
 	case scheme.Role() == "":
 		return Service{}, fmt.Errorf("service %q: unknown scheme %q: %s", text, u.Scheme, meant(scheme))
+	case scheme.WellKnown() != "" && strings.Trim(u.Path, "/") != "":
+		return Service{}, fmt.Errorf("service %q: want no path: where the service is, is asked at https://%s%s, which has to lead there", text, u.Host, scheme.WellKnown())
 	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return Service{}, fmt.Errorf("service %q: nothing may follow the port, and no user name may stand before the host", text)
 	}
@@ -220,6 +245,10 @@ func meant(s Scheme) string {
 		return "pop3s (implicit TLS, 995) was expected"
 	case "managesieve":
 		return "sieve (STARTTLS, 4190) was expected"
+	case "caldav", "carddav":
+		return string(s) + "s (over HTTPS, 443) was expected"
+	case "https", "dav", "davs":
+		return "jmap, caldavs or carddavs (over HTTPS, 443) was expected"
 	}
 	names := make([]string, len(kinds))
 	for i, k := range kinds {

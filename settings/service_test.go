@@ -25,6 +25,9 @@ func TestParseService(t *testing.T) {
 		"imaps://192.0.2.1":                    "imaps://192.0.2.1:993",
 		"imaps://[2001:DB8::1]:1993":           "imaps://[2001:db8::1]:1993",
 		"submission://smtp.example.org:25":     "submission://smtp.example.org:25",
+		"jmap://mail.example.org":              "jmap://mail.example.org:443",
+		"CalDAVs://dav.example.org:8443/":      "caldavs://dav.example.org:8443",
+		"carddavs://dav.example.org":           "carddavs://dav.example.org:443",
 		"imaps://imap_internal.example.org":    "",
 		"imaps://imap.example.org:0":           "",
 		"imaps://imap.example.org:65536":       "",
@@ -65,7 +68,10 @@ func TestParseServiceSaysWhatWasMeant(t *testing.T) {
 		"smtp://smtp.example.org":        `service "smtp://smtp.example.org": unknown scheme "smtp": submission (STARTTLS, 587) or submissions (implicit TLS, 465) was expected`,
 		"smtps://smtp.example.org":       `service "smtps://smtp.example.org": unknown scheme "smtps": submissions (implicit TLS, 465) was expected`,
 		"managesieve://imap.example.org": `service "managesieve://imap.example.org": unknown scheme "managesieve": sieve (STARTTLS, 4190) was expected`,
-		"http://imap.example.org":        `service "http://imap.example.org": unknown scheme "http": one of submission, submissions, imaps, imap, pop3s, pop3, sieve was expected`,
+		"http://imap.example.org":        `service "http://imap.example.org": unknown scheme "http": one of submission, submissions, imaps, imap, pop3s, pop3, sieve, jmap, caldavs, carddavs was expected`,
+		"https://dav.example.org":        `service "https://dav.example.org": unknown scheme "https": jmap, caldavs or carddavs (over HTTPS, 443) was expected`,
+		"caldav://dav.example.org":       `service "caldav://dav.example.org": unknown scheme "caldav": caldavs (over HTTPS, 443) was expected`,
+		"caldavs://dav.example.org/dav/": `service "caldavs://dav.example.org/dav/": want no path: where the service is, is asked at https://dav.example.org/.well-known/caldav, which has to lead there`,
 		"imap.example.org":               `service "imap.example.org": want SCHEME://HOST[:PORT], such as imaps://imap.example.org`,
 	} {
 		_, err := settings.ParseService(text)

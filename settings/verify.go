@@ -26,6 +26,7 @@ type Published struct {
 	Service  Service
 	Basis    Basis
 	Password Password  // how a client logs in; never NoPassword
+	Path     string    // of a service over HTTP: the context path as it was last seen, or ""
 	Seen     time.Time // the last success; zero for one that is only trusted
 	Reason   string    // of a trusted service
 	Failure  *Failure  // what the newest probe met, if it failed
@@ -112,7 +113,7 @@ func (v Verified) Unprobed(r Role) bool { return slices.Contains(v.unprobed, r) 
 // Equal tells whether both offer the same: then every document is the same too.
 func (v Verified) Equal(w Verified) bool {
 	same := func(a, b Published) bool {
-		return a.Service == b.Service && a.Basis == b.Basis && a.Password == b.Password && a.SaysAddress == b.SaysAddress
+		return a.Service == b.Service && a.Basis == b.Basis && a.Password == b.Password && a.Path == b.Path && a.SaysAddress == b.SaysAddress
 	}
 	return slices.Equal(v.undecided, w.undecided) && slices.Equal(v.unprobed, w.unprobed) && slices.EqualFunc(v.services, w.services, same) && v.provider.equal(w.provider)
 }
@@ -334,7 +335,8 @@ func (c candidate) published() Published {
 	if c.basis == BasisTrusted {
 		p.Seen, p.Reason = time.Time{}, c.trust.Reason
 	} else {
-		p.Password = c.history.Success.Verdict().Auth.Password()
+		seen := c.history.Success.Verdict()
+		p.Password, p.Path = seen.Auth.Password(), seen.Path
 	}
 	p.Failure = c.failure()
 	return p
