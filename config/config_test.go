@@ -314,3 +314,19 @@ func TestZoneOf(t *testing.T) {
 		}
 	}
 }
+
+// Services over HTTPS may stand beside hosts, which does not try them.
+func TestServicesBesideHosts(t *testing.T) {
+	t.Parallel()
+	c, warnings, err := config.Load(config.Options{File: "testdata/good/hosts_and_web.yaml"})
+	if err != nil || len(c.Providers) != 1 {
+		t.Fatalf("%v, %v, %v", c.Providers, warnings, err)
+	}
+	got := c.Providers[0].Services
+	want := append(settings.Candidates("mail.example.org"),
+		settings.Service{Scheme: settings.SchemeCalDAVS, Host: "dav.example.org", Port: 443},
+		settings.Service{Scheme: settings.SchemeJMAP, Host: "mail.example.org", Port: 8443})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
+	}
+}

@@ -63,7 +63,7 @@ type providerEntry struct {
 	DisplayName    string         `yaml:"display_name" doc:"for people, at most 60 characters; empty: the domain"`
 	ShortName      string         `yaml:"short_name" doc:"for people, at most 20 characters; empty: display_name, shortened"`
 	Hosts          []string       `yaml:"hosts" most:"100" doc:"host names: every default port of each, and submission on 2525, is a candidate"`
-	Services       []string       `yaml:"services" most:"100" doc:"instead of hosts: exactly these, such as submission://smtp.example.org:587"`
+	Services       []string       `yaml:"services" most:"100" doc:"instead of hosts: exactly these, such as submission://smtp.example.org:587; or beside hosts: jmap://, caldavs:// and carddavs://"`
 	Trusted        []trustedEntry `yaml:"trusted" most:"100" doc:"services that are published without having been seen to work"`
 	NotOffered     []string       `yaml:"not_offered" most:"2" enum:"pop3,imap" doc:"what is deliberately not offered: pop3, imap; DNS says so once the port was seen to refuse"`
 	Username       string         `yaml:"username" default:"address" enum:"address,localpart" doc:"how users log in: address (jane@example.org) or localpart (jane)"`

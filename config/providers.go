@@ -53,6 +53,9 @@ func (l *loader) provider(at path, e providerEntry) settings.Provider {
 	}
 	for i, text := range e.Services {
 		if s, ok := l.service(at.to("services", i), text); ok {
+			if len(e.Hosts) > 0 && s.Scheme.WellKnown() == "" {
+				l.bad(at.to("services", i), "%s is given beside hosts, which tries every default port of mail; beside it want only jmap, caldavs and carddavs, or all services and no hosts", quote(text))
+			}
 			p.Services = append(p.Services, s)
 			l.badAll(at.to("services", i), alone(settings.Provider{Services: []settings.Service{s}}))
 		}
@@ -96,9 +99,6 @@ func (l *loader) probeAccounts(entries []providerEntry) []ProbeAccount {
 
 // whole checks what does not belong to a single service.
 func (l *loader) whole(at path, e providerEntry, p settings.Provider) {
-	if len(e.Hosts) > 0 && len(e.Services) > 0 {
-		l.bad(at.to("services"), "given beside hosts; want hosts (every default port is tried) or services (exactly these)")
-	}
 	for _, problem := range p.Check() {
 		switch problem.Key {
 		case "services", "trusted": // told for each, above

@@ -132,8 +132,8 @@ func (e *examination) gather() *evidence {
 		ev.files = append(ev.files, e.inquire(e.mxInquiries(ev.mx))...)
 	}
 	for _, scheme := range settings.Schemes() {
-		if scheme == settings.SchemeSieve {
-			continue
+		if scheme == settings.SchemeSieve || scheme.WellKnown() != "" {
+			continue // no account is set up by these
 		}
 		owner := "_" + string(scheme) + "._tcp." + e.address.Domain
 		for _, r := range limit(e.lookUp(owner, TypeSRV).Records, maxRecords) {

@@ -22,9 +22,12 @@ type compiler struct {
 
 // comparable lists the roles whose records clients compare by priority: the ways to
 // send; IMAP with POP3, where the lower priority is what the provider prefers (RFC
-// 6186 section 3.4); the filters.
+// 6186 section 3.4); everything else by itself.
 func comparable() [][]settings.Role {
-	return [][]settings.Role{{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}, {settings.RoleSieve}}
+	return [][]settings.Role{
+		{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}, {settings.RoleSieve},
+		{settings.RoleJMAP}, {settings.RoleCalendar}, {settings.RoleContacts},
+	}
 }
 
 // mail makes the records of the mail services, in the order of Verified: the policy's,
@@ -36,16 +39,18 @@ func (c *compiler) mail(result settings.Result) {
 		place := 0
 		for _, role := range roles {
 			var before []settings.Service
+			var told []settings.Published
 			for _, p := range v.Services(role) {
 				if reason := cannotSay(v.Provider(), p, before); reason != "" {
 					c.withhold(p.Service, reason)
 					continue
 				}
 				c.service(p, place)
-				before = append(before, p.Service)
+				before, told = append(before, p.Service), append(told, p)
 				said[role] = true
 				place++
 			}
+			c.contextPath(told)
 		}
 	}
 	c.set.offer = said[settings.RoleSubmission] && (said[settings.RoleIMAP] || said[settings.RolePOP3])
@@ -144,6 +149,35 @@ func (c *compiler) service(p settings.Published, place int) {
 		Why:     what(s.Scheme) + ": " + basis(p) + remark(s),
 		Readers: readers(label(s.Scheme)),
 	}, label(s.Scheme), priority, 1, s.Port, dns.Fqdn(s.Host))
+}
+
+// pathKey begins the TXT record that tells a context path (RFC 6764 section 4).
+const pathKey = "path="
+
+// hasPath tells the schemes whose context path a TXT record says. Clients always ask for
+// JMAP at its well-known path.
+func hasPath(s settings.Scheme) bool {
+	return s == settings.SchemeCalDAVS || s == settings.SchemeCardDAVS
+}
+
+// contextPath adds the record that says where on its hosts a service is. Without one,
+// clients ask at the well-known path, which was seen to lead there.
+func (c *compiler) contextPath(told []settings.Published) {
+	if len(told) == 0 || !hasPath(told[0].Service.Scheme) {
+		return
+	}
+	scheme, path := told[0].Service.Scheme, told[0].Path
+	if slices.ContainsFunc(told, func(p settings.Published) bool { return p.Path != path }) {
+		c.withholdName(label(scheme), "TXT: the hosts have different context paths, and the record holds for all of them; clients ask at "+scheme.WellKnown())
+		return
+	}
+	if path == "" {
+		return
+	}
+	c.add(Record{
+		Why:     what(scheme) + ": the context path, to which " + scheme.WellKnown() + " was seen to lead",
+		Readers: readers(label(scheme)),
+	}, label(scheme), &dns.TXT{Hdr: c.header(label(scheme), dns.TypeTXT), Txt: split(pathKey + path)})
 }
 
 // notOffered adds the record that tells clients not to look for a service (RFC 2782,

@@ -2,7 +2,8 @@ package srvrecords
 
 import "github.com/miekg/dns"
 
-// WithText adds a TXT record, for texts that no set of ours holds.
+// WithText adds a TXT record that stands beside those of others, for texts that no set of
+// ours holds.
 func WithText(s Set, label, text string) Set {
 	c := &compiler{set: s, ttl: 300}
 	var escaped []string
@@ -20,6 +21,7 @@ func WithText(s Set, label, text string) Set {
 		}
 		escaped = append(escaped, whole)
 	}
+	c.set.names = append(c.set.names, Name{c.owner(label), "TXT", text})
 	c.add(Record{Why: "a text", Readers: []string{}}, label, &dns.TXT{Hdr: c.header(label, dns.TypeTXT), Txt: escaped})
 	return c.set
 }

@@ -13,8 +13,8 @@ type reading struct {
 }
 
 // readings is who looks up what, as read in the clients' sources or seen on the wire
-// (Evolution 3.46, Claws Mail 4.1.1). Thunderbird reads no SRV record of a mail
-// service. aerc asks for _smtps, which no specification has, in place of _submissions.
+// (Evolution 3.46, Claws Mail 4.1.1), or, for DAVx5 and Apple, in their manuals.
+// Thunderbird reads no SRV record of a mail service. aerc asks for _smtps, which no specification has, in place of _submissions.
 var readings = []reading{
 	{"_submission._tcp", []string{"FairEmail", "aerc", "Himalaya", "SnappyMail", "Horde", "Claws Mail", "Evolution", "K-9 Mail up to 6.5"}},
 	{"_submissions._tcp", []string{"FairEmail", "Himalaya", "SnappyMail", "Evolution"}},
@@ -22,6 +22,9 @@ var readings = []reading{
 	{"_imap._tcp", []string{"FairEmail", "aerc", "Himalaya", "SnappyMail", "Horde", "Claws Mail", "Evolution", "K-9 Mail up to 6.5"}},
 	{"_pop3s._tcp", []string{"Horde", "Evolution"}},
 	{"_pop3._tcp", []string{"Horde", "Claws Mail", "Evolution"}},
+	{"_jmap._tcp", []string{"aerc", "Himalaya"}},
+	{"_caldavs._tcp", []string{"Thunderbird", "Evolution", "DAVx5", "Apple Calendar"}},
+	{"_carddavs._tcp", []string{"Thunderbird", "Evolution", "DAVx5", "Apple Contacts"}},
 	{"_autodiscover._tcp", []string{"Outlook", "Thunderbird", "SnappyMail"}},
 	{"autoconfig", []string{"Thunderbird", "Thunderbird for Android", "Delta Chat", "KMail", "Evolution", "FairEmail", "Geary", "GNOME Online Accounts", "Nextcloud Mail", "Mailspring", "SnappyMail", "Horde", "aerc", "Himalaya"}},
 	{"@", []string{"Himalaya"}},
@@ -48,7 +51,13 @@ func what(s settings.Scheme) string {
 		settings.RoleIMAP:       "IMAP",
 		settings.RolePOP3:       "POP3",
 		settings.RoleSieve:      "mail filters (ManageSieve)",
+		settings.RoleJMAP:       "JMAP",
+		settings.RoleCalendar:   "calendars (CalDAV)",
+		settings.RoleContacts:   "contacts (CardDAV)",
 	}[s.Role()]
+	if s.WellKnown() != "" {
+		return protocol + " over HTTPS"
+	}
 	return protocol + " with " + string(s.Security())
 }
 

@@ -40,7 +40,7 @@ func (s Set) NSUpdate(server string) []byte {
 	}
 	for _, r := range s.Records {
 		w.about(r, "")
-		if r.shared() {
+		if s.shared(r) {
 			// Other records stand beside it: only this very one is deleted and added.
 			fmt.Fprintf(&w, "update delete %s %s %s\n", shellName(r.Owner), r.Type, r.Data)
 		}
@@ -56,8 +56,10 @@ func (s Set) replaces(n Name) bool {
 	return told || s.offer && slices.ContainsFunc(s.Withheld, func(w Withheld) bool { return w.Owner == n.Owner })
 }
 
-// shared tells whether other records of the type stand at the name.
-func (r Record) shared() bool { return r.Type == "TXT" }
+// shared tells whether records of others stand beside one, of its type.
+func (s Set) shared(r Record) bool {
+	return slices.ContainsFunc(s.names, func(n Name) bool { return n.Owner == r.Owner && n.Type == r.Type && n.Prefix != "" })
+}
 
 // shellName completes the relative name of a template.
 func shellName(owner string) string {

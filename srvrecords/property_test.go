@@ -43,6 +43,9 @@ func world(t *rapid.T) (settings.Provider, map[settings.Service]settings.Views) 
 				o = settingstest.Failed(s, o.At, kind)
 			}
 			o.Addresses[0].Local = rapid.IntRange(0, 4).Draw(t, "local") == 0
+			if s.Scheme.WellKnown() != "" {
+				o.Addresses[0].Path = rapid.SampledFrom([]string{"", "/", "/dav/", "/dav/cal"}).Draw(t, "path")
+			}
 			o.Proxied = rapid.IntRange(0, 4).Draw(t, "proxied") == 0
 			observations = append(observations, o)
 		}
@@ -87,6 +90,10 @@ func checkRecords(t *rapid.T, set srvrecords.Set, result settings.Result, histor
 	for _, rr := range set.RRs() {
 		owner := rr.Header().Name
 		srv, ok := rr.(*dns.SRV)
+		if txt, path := rr.(*dns.TXT); path {
+			checkPath(t, txt, result.Verified)
+			continue
+		}
 		if !ok {
 			aliases[owner] = true
 			continue
@@ -131,6 +138,21 @@ func checkRecords(t *rapid.T, set srvrecords.Set, result settings.Result, histor
 	}
 	if !result.Verified.Provider().SaysAddress() && (len(dots) > 0 || len(real) > 1) {
 		t.Errorf("mail records for users who log in with the local part:\n%s", set.Zone())
+	}
+}
+
+// checkPath: what TXT says holds for every published service of the name (RFC 6764
+// section 4), and each name has one.
+func checkPath(t *rapid.T, txt *dns.TXT, v settings.Verified) {
+	role := map[string]settings.Role{"_caldavs._tcp.example.org.": settings.RoleCalendar, "_carddavs._tcp.example.org.": settings.RoleContacts}[txt.Hdr.Name]
+	services := v.Services(role)
+	if len(services) == 0 {
+		t.Errorf("no service: %v", txt)
+	}
+	for _, p := range services {
+		if len(txt.Txt) != 1 || p.Path == "" || txt.Txt[0] != "path="+p.Path {
+			t.Errorf("%v for %+v", txt, p)
+		}
 	}
 }
 

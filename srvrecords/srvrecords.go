@@ -1,6 +1,7 @@
 // Package srvrecords says which DNS records tell mail clients what was verified: the
-// SRV records of RFC 6186, RFC 8314 section 5.1 and RFC 5804 section 1.8, and, where
-// the configuration server has a name, those by which clients find it. A set can be
+// SRV records of RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8, RFC 8620 section 2.2
+// and, with TXT, RFC 6764; and, where the configuration server has a name, those by which
+// clients find it. A set can be
 // written in the form that a zone file, nsupdate, octoDNS or DNSControl takes, and
 // [Delegate] makes aliases of a set that is kept once for many domains.
 //
@@ -177,7 +178,13 @@ func newCompiler(p settings.Provider, domain string, opt Options) (*compiler, er
 		c.targets[s.Host] = true
 	}
 	for _, scheme := range settings.Schemes() {
+		if scheme.WellKnown() != "" && !slices.Contains(declared(p), scheme) {
+			continue // somebody else may offer it
+		}
 		c.speak(label(scheme), "SRV")
+		if hasPath(scheme) {
+			c.speak(label(scheme), "TXT")
+		}
 	}
 	return c, nil
 }

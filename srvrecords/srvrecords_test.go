@@ -55,6 +55,13 @@ func local(url string) settings.History {
 	return settings.Fold(o)
 }
 
+// at worked over HTTP at a context path.
+func at(path, url string) settings.History {
+	o := settingstest.Seen(settingstest.Service(url), settingstest.Now, "BASIC")
+	o.Addresses[0].Path = path
+	return settings.Fold(o)
+}
+
 // host declares a host without services: every default port is a candidate.
 func host(name string) settings.Provider {
 	p := settingstest.Provider()
@@ -106,7 +113,15 @@ func goldens() map[string]golden {
 		}.verify(settingstest.Provider("imaps://b.bücher.example:1993", "imaps://a.bücher.example", "pop3s://a.bücher.example")), srvrecords.Options{}},
 		"local-part":       {"example.org", past{"submission://smtp.example.org": seen("submission://smtp.example.org"), "imaps://imap.example.org": seen("imaps://imap.example.org")}.verify(localPart), srvrecords.Options{ConfigHost: "autoconfig.example.org"}},
 		"trusted-or-local": {"example.org", past{"imaps://imap.example.org": failed("imaps://imap.example.org", settings.FailureTimeout), "imap://imap.example.org": local("imap://imap.example.org")}.verify(trusted), srvrecords.Options{}},
-		"nothing":          {"example.org", past{}.verify(settingstest.Provider("submission://smtp.example.org", "imaps://imap.example.org")), srvrecords.Options{}},
+		"over-https": {"example.org", past{
+			"jmap://mail.example.org": at("/jmap/session", "jmap://mail.example.org"), "imaps://mail.example.org": failed("imaps://mail.example.org", settings.FailureRefused),
+			"caldavs://dav.example.org": at("/dav/cal", "caldavs://dav.example.org"), "caldavs://b.example.org:8443": at("/dav/cal", "caldavs://b.example.org:8443"),
+			"carddavs://dav.example.org": at("/dav/card", "carddavs://dav.example.org"), "carddavs://b.example.org": at("/", "carddavs://b.example.org"),
+		}.verify(settingstest.Provider("jmap://mail.example.org", "caldavs://dav.example.org", "caldavs://b.example.org:8443", "carddavs://dav.example.org", "carddavs://b.example.org")), srvrecords.Options{}},
+		"over-https-unseen": {"example.org", past{
+			"caldavs://dav.example.org": failed("caldavs://dav.example.org", settings.FailureWellKnown), "carddavs://dav.example.org": at("", "carddavs://dav.example.org"),
+		}.verify(settingstest.Provider("caldavs://dav.example.org", "carddavs://dav.example.org")), srvrecords.Options{}},
+		"nothing": {"example.org", past{}.verify(settingstest.Provider("submission://smtp.example.org", "imaps://imap.example.org")), srvrecords.Options{}},
 	}
 }
 

@@ -148,8 +148,12 @@ func roleWords(r settings.Role) string {
 		return "IMAP"
 	case settings.RolePOP3:
 		return "POP3"
-	default:
+	case settings.RoleSieve:
 		return "filters"
+	case settings.RoleJMAP:
+		return "JMAP"
+	default:
+		return string(r)
 	}
 }
 
@@ -164,6 +168,8 @@ func why(s settings.Service) string {
 		return "STARTTLS; not standard, helps where a network blocks 587; only autoconfig can say it"
 	case s.Scheme == settings.SchemeSubmissions && s.OnDefaultPort():
 		return "implicit TLS; RFC 8314 prefers it, some networks block it"
+	case s.Scheme.WellKnown() != "":
+		return "HTTPS; clients find it by DNS, or at " + s.Scheme.WellKnown()
 	case !s.OnDefaultPort():
 		return string(s.Security()) + " on an unusual port; several clients guess from the port number"
 	case s.Role() == settings.RoleSieve:

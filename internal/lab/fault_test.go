@@ -57,7 +57,10 @@ func TestFaultsAreComplete(t *testing.T) {
 	internet := newLab(t)
 	for _, text := range settings.Failures() {
 		shown := slices.ContainsFunc(all, func(f lab.Fault) bool { return f.Kind == text.Kind })
-		unseen := []settings.FailureKind{settings.FailureDNS, settings.FailureLocal, settings.FailureLoginRejected, settings.FailureLoginRefused}
+		unseen := []settings.FailureKind{
+			settings.FailureDNS, settings.FailureLocal, settings.FailureLoginRejected, settings.FailureLoginRefused,
+			settings.FailureInsecureRedirect, settings.FailureWellKnown, // the lab has no services over HTTP
+		}
 		if want := !slices.Contains(unseen, text.Kind); shown != want {
 			t.Errorf("%s: shown %t, want %t", text.Kind, shown, want)
 		}

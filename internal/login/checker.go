@@ -95,15 +95,17 @@ func (c *Checker) Declare(ctx context.Context, all ...Declared) error {
 func (d Declared) account() string { return d.Account.address.String() }
 
 // Verified says which services of a provider the prober lets through now; the others are
-// left alone. It counts also for a provider that is declared later.
+// left alone, and so are those over HTTP. It counts also for a provider that is declared
+// later.
 func (c *Checker) Verified(provider string, services []settings.Service) {
+	services = slices.DeleteFunc(slices.Clone(services), func(s settings.Service) bool { return s.Scheme.WellKnown() != "" })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(services) == 0 {
 		delete(c.verified, provider)
 		return
 	}
-	c.verified[provider] = slices.Clone(services)
+	c.verified[provider] = services
 	c.poke()
 }
 

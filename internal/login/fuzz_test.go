@@ -26,7 +26,7 @@ func FuzzServer(f *testing.F) {
 		"\"SASL\" \"PLAIN\"\r\nOK\r\nOK\r\n",
 		"\"SASL\" {5+}\r\nPLAIN\r\nOK\r\nNO (TRYLATER) {3}\r\nabc\r\n",
 	} {
-		for scheme := range byte(7) {
+		for scheme := range byte(len(settings.Schemes())) {
 			f.Add(scheme, []byte(said))
 		}
 	}

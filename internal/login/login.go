@@ -135,6 +135,9 @@ var passing = [...]string{"too many", "try again", "later", "temporar", "busy", 
 
 // try logs in once.
 func try(ctx context.Context, o Opener, s settings.Service, a Account, u settings.Username) answer {
+	if s.Scheme.WellKnown() != "" {
+		return unanswered(settings.FailureLocal, "nobody logs in over HTTP yet")
+	}
 	conn, helo, failure := o.Open(ctx, s)
 	if failure != nil {
 		return unanswered(failure.Kind, a.without(failure.Detail, failure.Kind))

@@ -274,7 +274,7 @@ func TestOnlyVerifiedServices(t *testing.T) {
 		d := declare(t, settings.UsernameAddress, p995, p996)
 		s := begin(t, &house{takes: map[string]string{"": whole}}, &login.Memory{}, d)
 		defer s.stop()
-		s.Verified("main", settingstest.Services(p996))
+		s.Verified("main", settingstest.Services("jmap://a.example.org", p996, "caldavs://a.example.org")) // over HTTP nobody logs in
 		s.Verified("nobody", settingstest.Services(p997))
 		pass(30 * time.Minute)
 		before := len(s.house.seen())
