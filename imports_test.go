@@ -71,7 +71,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang":   {"internal/server", "internal/monitor", "internal/publish", "cmd/mailconfd"},
 	"golang.org/x/crypto/x509roots":         {"internal/outside"},
 	"golang.org/x/net/publicsuffix":         {"config", "internal/directory", "doctor"},
-	"net/http":                              {"internal/server", "internal/outside", "test/real"},
+	"net/http":                              {"internal/server", "internal/outside", "probe", "test/real"},
 	"log/slog":                              {"internal/server", "internal/monitor", "internal/publish", "cmd/mailconfd"},
 	"log":                                   {"internal/lab", "internal/server"}, // go-smtp, go-imap and net/http take no other logger
 	"database/sql":                          {"internal/store", "test/real"},

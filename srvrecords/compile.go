@@ -25,8 +25,12 @@ type compiler struct {
 // 6186 section 3.4); everything else by itself.
 func comparable() [][]settings.Role {
 	return [][]settings.Role{
-		{settings.RoleSubmission}, {settings.RoleIMAP, settings.RolePOP3}, {settings.RoleSieve},
-		{settings.RoleJMAP}, {settings.RoleCalendar}, {settings.RoleContacts},
+		{settings.RoleSubmission},
+		{settings.RoleIMAP, settings.RolePOP3},
+		{settings.RoleSieve},
+		{settings.RoleJMAP},
+		{settings.RoleCalendar},
+		{settings.RoleContacts},
 	}
 }
 
