@@ -118,9 +118,9 @@ func serviceFor(arg string) string {
 	if settings.Scheme(before).Role() != "" {
 		return before + "://" + strings.TrimLeft(after, "/")
 	}
-	for _, s := range settings.Candidates(before) {
-		if fmt.Sprint(s.Port) == after {
-			return s.String()
+	for _, scheme := range settings.Schemes() {
+		if fmt.Sprint(scheme.DefaultPort()) == after {
+			return string(scheme) + "://" + arg
 		}
 	}
 	return "submission://" + arg

@@ -135,7 +135,7 @@ func (s screen) toUse(seen []settings.Observation, policy settings.Policy) {
 			if i > 0 {
 				label = "    or"
 			}
-			s.paragraph(14, label, fmt.Sprintf("%s %d: %s", of.Service.Scheme, of.Service.Port, why(of.Service)))
+			s.paragraph(14, label, fmt.Sprintf("%s %d: %s", of.Service.Scheme, of.Service.Port, why(of)))
 		}
 	}
 }
@@ -158,7 +158,8 @@ func roleWords(r settings.Role) string {
 }
 
 // why says what a service is good for.
-func why(s settings.Service) string {
+func why(p settings.Published) string {
+	s := p.Service
 	switch {
 	case s.Role() == settings.RoleSubmission && s.Port == 25:
 		return "relay between servers; many networks block it for people"
@@ -169,7 +170,11 @@ func why(s settings.Service) string {
 	case s.Scheme == settings.SchemeSubmissions && s.OnDefaultPort():
 		return "implicit TLS; RFC 8314 prefers it, some networks block it"
 	case s.Scheme.WellKnown() != "":
-		return "HTTPS; clients find it by DNS, or at " + s.Scheme.WellKnown()
+		where := "HTTPS; clients find it by DNS, or at " + s.Scheme.WellKnown()
+		if p.Path != "" {
+			where += ", which leads to " + p.Path
+		}
+		return where
 	case !s.OnDefaultPort():
 		return string(s.Security()) + " on an unusual port; several clients guess from the port number"
 	case s.Role() == settings.RoleSieve:
