@@ -350,7 +350,7 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 	for _, line := range plan.Lines() {
 		fmt.Fprintln(s, s.paint(colours[line[0]], line))
 	}
-	if len(plan.Conflicts()) > 0 && !p.takeBack {
+	if slices.ContainsFunc(plan.Conflicts(), publish.Foreign.Adoptable) && !p.takeBack {
 		fmt.Fprintln(s, "what is marked ! was left alone; --adopt takes it over")
 	}
 	p.printElsewhere(s, plan)

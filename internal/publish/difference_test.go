@@ -57,6 +57,7 @@ const (
 	alias      = "autoconfig.example.org. 3600 IN CNAME config.example.org."
 	aliasOther = "autoconfig.example.org. 3600 IN CNAME web.example.org."
 	address    = "autoconfig.example.org. 3600 IN A 192.0.2.1"
+	hostKey    = "autoconfig.example.org. 3600 IN SSHFP 4 2 abababababababababababababababababababababababababababababababab"
 	spf        = `example.org. 300 IN TXT "v=spf1 -all"`
 	conf       = `example.org. 3600 IN TXT "mailconf=https://autoconfig.example.org/"`
 	confTheirs = `example.org. 300 IN TXT "mailconf=https://autoconfig.example.org/"`
@@ -101,6 +102,9 @@ func TestDifference(t *testing.T) {
 		"adopt what was taken away":   {mode: publish.Adopt, wanted: lists{imaps}, ours: lists{imaps}, add: lists{imaps}, mark: 0, unmark: 0},
 		"adopt an address in the way": {mode: publish.Adopt, current: lists{address}, wanted: lists{alias}, add: lists{alias}, del: lists{address}, mark: 1},
 		"adopt an alias in the way":   {mode: publish.Adopt, current: lists{aliasOther}, wanted: lists{address}, add: lists{address}, del: lists{aliasOther}, mark: 1},
+
+		"adopt no host key":           {mode: publish.Adopt, current: lists{address, hostKey}, wanted: lists{alias}, foreign: lists{"autoconfig.example.org. CNAME alias"}},
+		"adopt no host key, and ours": {mode: publish.Adopt, current: lists{address, hostKey}, wanted: lists{alias}, ours: lists{address}, foreign: lists{"autoconfig.example.org. CNAME alias"}},
 
 		"text beside others'":          {current: lists{spf}, wanted: lists{conf}, add: lists{confTheirs}, mark: 1},
 		"text beside others', there":   {current: lists{spf, confTheirs}, wanted: lists{conf}, ours: lists{conf}},

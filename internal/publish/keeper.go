@@ -225,7 +225,11 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 func remarks(plan Plan, held []Held) []string {
 	var all []string
 	for _, f := range plan.Conflicts() {
-		all = append(all, "DNS record left alone: "+f.String()+"; mailconfd publish --adopt takes it over")
+		line := "DNS record left alone: " + f.String()
+		if f.Adoptable() {
+			line += "; mailconfd publish --adopt takes it over"
+		}
+		all = append(all, line)
 	}
 	if len(plan.Elsewhere) > 0 {
 		all = append(all, "DNS has records of ours for domains that are not listed: "+strings.Join(plan.Elsewhere, ", ")+"; mailconfd unpublish takes them back, domain by domain")

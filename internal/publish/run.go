@@ -25,8 +25,9 @@ type run struct {
 	seen zoneState
 	plan Plan
 
-	still  bool // the zone did not change while it was read
-	undone bool // what the server left out was undone once
+	still  bool     // the zone did not change while it was read
+	undone bool     // what the server left out was undone once
+	undid  []dns.RR // what the server left out the last time
 }
 
 func newRun(z Zone, job Job) *run {
@@ -106,7 +107,9 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			attempt = 0 // the next part
 		}
 		done.add(part)
-		if err := r.readBack(ctx, part); err != nil {
+		err = r.readBack(ctx, part)
+		done.undo(r.undid)
+		if err != nil {
 			return done, err
 		}
 	}
@@ -191,13 +194,14 @@ func wait(ctx context.Context, d time.Duration) error {
 // all of it is there, and when somebody has changed it since: the next attempt sees to that.
 func (r *run) readBack(ctx context.Context, plan Plan) error {
 	before := r.seen.serial
+	r.undid = nil
 	deadline := time.Now().Add(settleTime)
 	for {
 		if err := r.read(ctx); err != nil {
 			return err
 		}
 		if missing := r.dropped(plan); len(missing) > 0 && r.still {
-			return r.undo(ctx, missing)
+			return r.undo(ctx, plan, missing)
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -230,25 +234,56 @@ func otherTTL(set []dns.RR, rr dns.RR) bool {
 	return slices.ContainsFunc(set, func(other dns.RR) bool { return data(other) == data(rr) })
 }
 
-// undo takes away the markers of records that are not there, so that the next attempt sees the zone as it
-// is. It is an error when that does not help: at the second time, or when the server changes TTLs.
-func (r *run) undo(ctx context.Context, missing []dns.RR) error {
-	var undo Plan
+// undo takes away the markers of records that are not there, and puts back what was taken away for an alias
+// among them, so that the next attempt sees the zone as it was. It is an error when that does not help: at
+// the second time, or when the server changes TTLs.
+func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
+	undo := Plan{touched: map[setKey][]dns.RR{}}
+	there := bySet(r.seen.records)
 	for _, rr := range missing {
 		undo.Unmark = append(undo.Unmark, Mark(rr))
+		for _, gone := range plan.replacedBy(rr) {
+			undo.Add = append(undo.Add, gone)
+			undo.touched[keyOf(gone)] = there[keyOf(gone)]
+			if m := Mark(gone); slices.Contains(plan.Unmark, m) {
+				undo.Mark = append(undo.Mark, m)
+			}
+		}
 	}
-	if err := r.update(ctx, r.message(undo)); err != nil && !errors.Is(err, errChanged) {
+	err := r.update(ctx, r.message(undo))
+	if err != nil && !errors.Is(err, errChanged) {
 		return err
 	}
-	first := missing[0]
-	if set := bySet(r.seen.records)[keyOf(first)]; otherTTL(set, first) {
+	if err == nil {
+		r.undid = missing
+	}
+	first, again := missing[0], r.undone
+	r.undone = true
+	if set := there[keyOf(first)]; otherTTL(set, first) {
 		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
-	if r.undone {
-		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why", text(first))
+	if again {
+		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name", text(first))
 	}
-	r.undone = true
 	return nil
+}
+
+// replacedBy returns what a plan takes away to make room for an alias.
+func (p Plan) replacedBy(alias dns.RR) []dns.RR {
+	if alias.Header().Rrtype != dns.TypeCNAME {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p.Delete), func(rr dns.RR) bool {
+		return keyOf(rr).owner != keyOf(alias).owner || keyOf(rr) == keyOf(alias)
+	})
+}
+
+// undo takes out of what was done what was undone.
+func (p *Plan) undo(undone []dns.RR) {
+	for _, rr := range undone {
+		p.Delete = without(p.Delete, p.replacedBy(rr))
+	}
+	p.Add = without(p.Add, undone)
 }
 
 // lastOf returns the records that the plan would take away although they are a domain's

@@ -210,7 +210,7 @@ func (p *Primary) answer(query, answer *dns.Msg) {
 		}
 	}
 	for _, rr := range found {
-		if t := rr.Header().Rrtype; t == q.Qtype || t == dns.TypeCNAME {
+		if t := rr.Header().Rrtype; t == q.Qtype || t == dns.TypeCNAME || q.Qtype == dns.TypeANY {
 			rr = dns.Copy(rr)
 			rr.Header().Name = q.Name
 			answer.Answer = append(answer.Answer, rr)
