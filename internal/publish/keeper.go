@@ -48,10 +48,10 @@ type kept struct {
 	task Task
 
 	// What follows belongs to the zone's goroutine.
-	missing  map[string]time.Time // the Brake's
-	changed  time.Time            // when it was last changed
-	failure  string               // what was last logged of it
-	reported []string             // the remarks of the last look
+	missing  map[service]time.Time // the Brake's
+	changed  time.Time             // when it was last changed
+	failure  string                // what was last logged of it
+	reported []string              // the remarks of the last look
 }
 
 // maxAtOnce bounds how many zones are looked at at once.

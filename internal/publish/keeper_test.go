@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"pgregory.net/rapid"
 
 	"mailconfd/internal/publish"
 )
@@ -25,7 +26,15 @@ const (
 	imapsFirst  = "_imaps._tcp.example.org. 3600 IN SRV 10 1 993 mail.example.org."
 	imapNever   = "_imap._tcp.example.org. 3600 IN SRV 0 0 0 ."
 	submission  = "_submission._tcp.example.org. 3600 IN SRV 0 1 587 mail.example.org."
+	submission2 = "_submission._tcp.example.org. 3600 IN SRV 20 1 587 mail.example.org."
 	submissions = "_submissions._tcp.example.org. 3600 IN SRV 10 1 465 mail.example.org."
+)
+
+const (
+	dav          = "_caldavs._tcp.example.org. 3600 IN SRV 0 1 443 dav.example.org."
+	davPath      = `_caldavs._tcp.example.org. 3600 IN TXT "path=/dav/"`
+	davOther     = "_caldavs._tcp.example.org. 3600 IN SRV 0 1 443 other.example.org."
+	davOtherPath = `_caldavs._tcp.example.org. 3600 IN TXT "path=/other/"`
 )
 
 var now = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
@@ -41,9 +50,9 @@ func TestHold(t *testing.T) {
 	}{
 		"all is as wanted":         {ours: lists{imaps, submission}, wanted: lists{imaps, submission}, holds: lists{imaps, submission}},
 		"free":                     {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, holds: lists{imaps, submissions}},
-		"missing":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, holds: lists{imaps, submission, submissions}},
+		"missing":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, holds: lists{imaps, submission2, submissions}},
 		"missing for too long":     {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, after: time.Hour, holds: lists{imaps, submissions}},
-		"pending":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Pending, after: time.Hour, holds: lists{imaps, submission, submissions}},
+		"pending":                  {ours: lists{imaps, submission, submissions}, wanted: lists{imaps, submissions}, fate: publish.Pending, after: time.Hour, holds: lists{imaps, submission2, submissions}},
 		"another priority":         {ours: lists{imaps, submission}, wanted: lists{imapsFirst, submission}, fate: publish.Missing, holds: lists{imapsFirst, submission}},
 		"the last submission":      {ours: lists{imaps, submission, submissions}, wanted: lists{imaps}, holds: lists{imaps, submission, submissions}},
 		"the last retrieval":       {ours: lists{imaps, submission}, wanted: lists{submission}, fate: publish.Missing, after: time.Hour, holds: lists{imaps, submission}},
@@ -57,6 +66,19 @@ func TestHold(t *testing.T) {
 			ours: lists{submission, strings.ReplaceAll(submission, "_tcp", "_tcp.sub")}, wanted: lists{submission},
 			holds: lists{submission, strings.ReplaceAll(submission, "_tcp", "_tcp.sub")},
 		},
+		"behind already": {ours: lists{imaps, submission2, submissions}, wanted: lists{imaps, submissions}, fate: publish.Missing, holds: lists{imaps, submission2, submissions}},
+		"IMAP behind POP3": {
+			ours: lists{imaps, imap, submission}, wanted: lists{strings.ReplaceAll(imaps, "imaps", "pop3s"), submission}, fate: publish.Missing,
+			holds: lists{strings.ReplaceAll(imaps, "imaps", "pop3s"), imapsFirst, strings.Replace(imap, "SRV 10", "SRV 20", 1), submission},
+		},
+		"nothing to be behind of": {ours: lists{imaps, imap, submission}, wanted: lists{submission}, fate: publish.Missing, holds: lists{imaps, imap, submission}},
+		"at the same name":        {ours: lists{imaps, imapsOther, submission}, wanted: lists{imapsOther, submission}, fate: publish.Pending, holds: lists{imapsFirst, imapsOther, submission}},
+		"with its text":           {ours: lists{dav, davPath}, wanted: lists{}, fate: publish.Missing, holds: lists{dav, davPath}},
+		"with another text":       {ours: lists{dav, davPath}, wanted: lists{davOther, davOtherPath}, fate: publish.Missing, holds: lists{strings.Replace(dav, "SRV 0", "SRV 10", 1), davOther, davOtherPath}},
+		"the end of the priorities": {
+			ours: lists{imaps}, wanted: lists{strings.Replace(imapsOther, "SRV 0", "SRV 65535", 1)}, fate: publish.Missing,
+			holds: lists{strings.Replace(imaps, "SRV 0", "SRV 65535", 1), strings.Replace(imapsOther, "SRV 0", "SRV 65535", 1)},
+		},
 		"an alias goes": {ours: lists{alias}, wanted: lists{}, fate: publish.Pending, holds: lists{}},
 	}
 	for name, test := range tests {
@@ -68,6 +90,9 @@ func TestHold(t *testing.T) {
 			got, _ := b.Hold(ours, wanted, now.Add(test.after))
 			if diff := cmp.Diff(lines(rrs(t, test.holds...)), lines(got)); diff != "" {
 				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			if again, _ := b.Hold(got, wanted, now.Add(test.after)); !cmp.Equal(lines(got), lines(again)) {
+				t.Errorf("at the next look: %v, then %v", lines(got), lines(again))
 			}
 		})
 	}
@@ -84,6 +109,71 @@ func TestMissingComesBack(t *testing.T) {
 	if len(held) != 1 || !held[0].Until.Equal(now.Add(140*time.Minute)) {
 		t.Errorf("held: %+v", held)
 	}
+}
+
+// TestMissingMoves: a record that is put behind others keeps the time that it has been missing for, and the
+// zone does not change again and again; it stays ours.
+func TestMissingMoves(t *testing.T) {
+	t.Parallel()
+	p, z := primary(t, zoneText)
+	mustPublish(t, z, want(t, imaps, submission, submissions))
+	b := publish.Brake{Grace: time.Hour, Fates: func(string, string, uint16) publish.Fate { return publish.Missing }}
+	look := func(after time.Duration, holds ...string) publish.Plan {
+		t.Helper()
+		plan := mustPublish(t, z, publish.Job{KeepLast: true, Wanted: func(ours publish.Records) (publish.Records, error) {
+			records, _ := b.Hold(ours, rrs(t, imaps, submissions), now.Add(after))
+			return records, nil
+		}})
+		if len(plan.Foreign) > 0 {
+			t.Errorf("after %s, foreign: %v", after, plan.Foreign)
+		}
+		var got []string
+		for _, rr := range plan.Keep {
+			got = append(got, rr.String())
+		}
+		for _, record := range holds {
+			if !anyHolds(p.Records(), record) {
+				t.Errorf("after %s, %s is not there: %v", after, record, got)
+			}
+		}
+		return plan
+	}
+	look(0, imaps, submission2, submissions)
+	for _, after := range []time.Duration{time.Minute, 59 * time.Minute} {
+		if plan := look(after, imaps, submission2, submissions); !plan.Empty() {
+			t.Errorf("after %s: %v", after, plan.Lines())
+		}
+	}
+	if plan := look(time.Hour, imaps, submissions); len(plan.Delete) != 1 {
+		t.Errorf("after an hour: %v", plan.Lines())
+	}
+}
+
+// TestHoldIsStable: whatever the zone has and is to have, what comes of it stays as it is.
+func TestHoldIsStable(t *testing.T) {
+	t.Parallel()
+	srv := rapid.Custom(func(t *rapid.T) dns.RR {
+		label := rapid.SampledFrom([]string{"_imap", "_imaps", "_pop3s", "_submission", "_submissions", "_sieve"}).Draw(t, "label")
+		return &dns.SRV{
+			Hdr:      dns.RR_Header{Name: label + "._tcp.example.org.", Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: 3600},
+			Priority: rapid.SampledFrom([]uint16{0, 10, 15, 20, 65530, 65535}).Draw(t, "priority"), Weight: 1, Port: 993,
+			Target: rapid.SampledFrom([]string{"a.example.", "b.example.", "c.example."}).Draw(t, "target"),
+		}
+	})
+	distinct := func(rr dns.RR) string { return rr.Header().Name + rr.(*dns.SRV).Target }
+	rapid.Check(t, func(t *rapid.T) {
+		ours, wanted := rapid.SliceOfNDistinct(srv, 0, 8, distinct).Draw(t, "ours"), rapid.SliceOfNDistinct(srv, 0, 8, distinct).Draw(t, "wanted")
+		fates := map[string]publish.Fate{}
+		for _, rr := range ours {
+			fates[distinct(rr)] = rapid.SampledFrom([]publish.Fate{publish.Free, publish.Missing, publish.Pending}).Draw(t, "fate")
+		}
+		b := publish.Brake{Grace: time.Hour, Fates: func(owner, target string, _ uint16) publish.Fate { return fates[owner+target+"."] }}
+		one, _ := b.Hold(ours, wanted, now)
+		two, _ := b.Hold(one, wanted, now.Add(time.Minute))
+		if !cmp.Equal(lines(one), lines(two)) {
+			t.Errorf("first %v, then %v", lines(one), lines(two))
+		}
+	})
 }
 
 // keptZone is a zone in memory, and what a keeper is to do with it.
