@@ -31,6 +31,7 @@ type publication struct {
 	zone                 config.Zone // of the flags; used when a server is given
 	dryRun, adopt, empty bool
 	takeBack             bool
+	refusal              error // why a --dry-run of the zone at hand would not be carried out
 }
 
 func (a *app) publish() *cobra.Command {
@@ -289,6 +290,10 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 		act = zone.Compare
 	}
 	plan, err := act(ctx, job)
+	if err == nil && p.refusal != nil { // show all that --allow-empty would do
+		job.KeepLast = false
+		plan, err = act(ctx, job)
+	}
 	if err != nil && plan.Empty() {
 		return false, err
 	}
@@ -297,7 +302,8 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 }
 
 func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) {
-	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack && !p.dryRun}
+	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack}
+	p.refusal = nil
 	if !t.whole {
 		job.Scope = func(owner string) bool { return slices.Contains(t.domains, publish.DomainOf(owner)) }
 	}
@@ -324,10 +330,15 @@ func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) 
 		wanted = append(wanted, set.RRs()...)
 	}
 	job.Wanted = func(ours publish.Records) (publish.Records, error) {
-		if last := publish.Last(ours, wanted); len(last) > 0 && !p.empty && !p.dryRun {
-			return nil, p.bereft(t, last)
+		last := publish.Last(ours, wanted)
+		if len(last) == 0 || p.empty {
+			return wanted, nil
 		}
-		return wanted, nil
+		p.refusal = p.bereft(t, last)
+		if p.dryRun {
+			return wanted, nil
+		}
+		return nil, p.refusal
 	}
 	return job, nil
 }
@@ -353,7 +364,13 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 	if slices.ContainsFunc(plan.Conflicts(), publish.Foreign.Adoptable) && !p.takeBack {
 		fmt.Fprintln(s, "what is marked ! was left alone; --adopt takes it over")
 	}
+	for _, h := range plan.Held {
+		fmt.Fprintf(s, "%s stays, since its domain would have no other for the same use; --allow-empty takes it away\n", h)
+	}
 	p.printElsewhere(s, plan)
+	if p.refusal != nil && p.dryRun {
+		fmt.Fprintln(s, "publish will not do this: "+p.refusal.Error())
+	}
 	words := fmt.Sprintf("%d added, %d taken away, and read back", len(plan.Add), len(plan.Delete))
 	if p.dryRun {
 		words = fmt.Sprintf("%d to add, %d to take away; nothing was changed", len(plan.Add), len(plan.Delete))

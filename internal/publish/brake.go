@@ -53,6 +53,9 @@ type Held struct {
 	Last   bool      // it is held because the domain would have no other of its use
 }
 
+// String returns the record as a zone file has it.
+func (h Held) String() string { return text(h.Record) }
+
 // Hold returns wanted with those records of ours that are to stay for now, behind what is wanted, and what
 // they are. Nothing of the arguments is changed. When the zone holds what Hold returned, the same is returned again.
 func (b *Brake) Hold(ours, wanted []dns.RR, now time.Time) ([]dns.RR, []Held) {

@@ -27,6 +27,9 @@ func TestKeepsTheLastRecordWhereAnotherIsInTheWay(t *testing.T) {
 	if err != nil || len(plan.Delete) > 0 || !anyHolds(p.Records(), "993 mail.example.org.") {
 		t.Errorf("%v, %v; %s", plan.Lines(), err, p.Records())
 	}
+	if len(plan.Held) != 1 || !plan.Held[0].Last || !strings.Contains(plan.Held[0].String(), "993 mail.example.org.") {
+		t.Errorf("held: %v", plan.Held)
+	}
 	job.KeepLast = false
 	if _, err := z.Publish(t.Context(), job); err != nil || anyHolds(p.Records(), "993 mail.example.org.") {
 		t.Errorf("asked for: %v; %s", err, p.Records())

@@ -89,6 +89,9 @@ type Plan struct {
 	// Elsewhere are the domains outside of a job's scope of which the zone has records of
 	// ours, sorted. Difference leaves it empty.
 	Elsewhere []string
+	// Held are records of ours that stay although they are not wanted, by Job.KeepLast. Difference leaves it
+	// empty.
+	Held []Held
 
 	touched map[setKey][]dns.RR // the sets that change, as they were
 }
@@ -342,7 +345,7 @@ func (p Plan) part(n int) (Plan, int) {
 	leftUnmarked := func(m Marker) bool { return left(m.Owner) }
 	part := Plan{
 		Add: slices.DeleteFunc(slices.Clone(p.Add), leftOut), Delete: slices.DeleteFunc(slices.Clone(p.Delete), leftOut),
-		Keep: p.Keep, Foreign: p.Foreign, Elsewhere: p.Elsewhere, touched: maps.Clone(p.touched),
+		Keep: p.Keep, Foreign: p.Foreign, Elsewhere: p.Elsewhere, Held: p.Held, touched: maps.Clone(p.touched),
 		Mark: slices.DeleteFunc(slices.Clone(p.Mark), leftUnmarked), Unmark: slices.DeleteFunc(slices.Clone(p.Unmark), leftUnmarked),
 	}
 	maps.DeleteFunc(part.touched, func(k setKey, _ []dns.RR) bool { return left(k.owner) })

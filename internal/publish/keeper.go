@@ -192,17 +192,10 @@ func (k *Keeper) count(plan Plan, err error) {
 }
 
 // tell logs what is new: changes, what stays for now or is not ours, and a failure and
-// its end, once.
+// its end, once. A run that fails may have changed something before.
 func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 	log := k.log.With("zone", t.Name)
-	if err != nil {
-		if z.failure != err.Error() {
-			z.failure = err.Error()
-			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
-		}
-		return
-	}
-	if z.failure != "" {
+	if err == nil && z.failure != "" {
 		z.failure = ""
 		log.Info("DNS is in step again")
 	}
@@ -211,6 +204,13 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 	}
 	for _, rr := range plan.Add {
 		log.Info("DNS record published", "record", text(rr))
+	}
+	if err != nil {
+		if z.failure != err.Error() {
+			z.failure = err.Error()
+			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
+		}
+		return
 	}
 	report := remarks(plan, held)
 	for _, line := range report {
@@ -234,7 +234,7 @@ func remarks(plan Plan, held []Held) []string {
 	if len(plan.Elsewhere) > 0 {
 		all = append(all, "DNS has records of ours for domains that are not listed: "+strings.Join(plan.Elsewhere, ", ")+"; mailconfd unpublish takes them back, domain by domain")
 	}
-	for _, h := range held {
+	for _, h := range slices.Concat(held, plan.Held) {
 		switch {
 		case h.Last:
 			all = append(all, "DNS record stays, since its domain would have no other for the same use: "+text(h.Record)+"; allow_empty lets it go")

@@ -182,6 +182,7 @@ type keptZone struct {
 	wanted  []dns.RR
 	holds   []dns.RR
 	fails   error
+	reports publish.Plan // of a run that fails, or what is held
 	changes []time.Time
 	looks   int
 	pending bool
@@ -211,10 +212,11 @@ func (z *keptZone) task(interval time.Duration) publish.Task {
 			defer z.mu.Unlock()
 			z.looks++
 			if z.fails != nil {
-				return publish.Plan{}, z.fails
+				return z.reports, z.fails
 			}
 			wanted, err := job.Wanted(z.holds)
 			plan := publish.Difference(z.holds, wanted, marks(z.holds...), publish.Careful)
+			plan.Held = z.reports.Held
 			if !plan.Empty() {
 				z.changes = append(z.changes, time.Now())
 			}
@@ -341,6 +343,36 @@ func TestKeeperFails(t *testing.T) {
 		pass(time.Hour)
 		if _, _, looks := z.seen(); looks != before {
 			t.Error("looked at after it was let go")
+		}
+	})
+}
+
+// TestKeeperTellsTheLast: a record that is kept as its domain's last is logged, once.
+func TestKeeperTellsTheLast(t *testing.T) {
+	z := &keptZone{wanted: nil}
+	keep(t, z, func(t *testing.T, _ context.Context, k *publish.Keeper, log *logged) {
+		z.mu.Lock()
+		z.reports = publish.Plan{Held: []publish.Held{{Record: rr(t, imaps), Last: true}}}
+		z.mu.Unlock()
+		pass(time.Hour)
+		if text := log.String(); strings.Count(text, "DNS record stays, since its domain would have no other") != 1 || !strings.Contains(text, imaps) {
+			t.Errorf("log:\n%s", text)
+		}
+	})
+}
+
+// TestKeeperTellsWhatWasDone: what a run changed before it failed is logged too.
+func TestKeeperTellsWhatWasDone(t *testing.T) {
+	z := &keptZone{wanted: nil}
+	keep(t, z, func(t *testing.T, _ context.Context, k *publish.Keeper, log *logged) {
+		z.mu.Lock()
+		z.reports, z.fails = publish.Plan{Add: rrs(t, imaps), Delete: rrs(t, imapsOther)}, &publish.Error{Kind: publish.KindLagging, Zone: zone, Server: "x", Text: "slow"}
+		z.mu.Unlock()
+		pass(10 * time.Minute)
+		for _, words := range []string{"DNS record published", imaps, "DNS record taken away", imapsOther, "DNS is not in step"} {
+			if !strings.Contains(log.String(), words) {
+				t.Errorf("%q is not in the log:\n%s", words, log.String())
+			}
 		}
 	})
 }

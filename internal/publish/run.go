@@ -63,6 +63,7 @@ func (r *run) read(ctx context.Context) error {
 		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
 		if held := r.lastOf(state); r.job.KeepLast && len(held) > 0 {
 			r.plan = Difference(state.records, with(state.wanted, held), state.ours, r.job.Mode)
+			r.plan.Held = held
 		}
 		r.plan.Elsewhere = state.others
 		if r.still || len(r.plan.Foreign) == 0 {
@@ -138,7 +139,7 @@ func (r *run) tooMany() error {
 func (p *Plan) add(part Plan) {
 	p.Add, p.Delete = append(p.Add, part.Add...), append(p.Delete, part.Delete...)
 	p.Mark, p.Unmark = append(p.Mark, part.Mark...), append(p.Unmark, part.Unmark...)
-	p.Foreign, p.Keep, p.Elsewhere = part.Foreign, part.Keep, part.Elsewhere
+	p.Foreign, p.Keep, p.Elsewhere, p.Held = part.Foreign, part.Keep, part.Elsewhere, part.Held
 }
 
 // maxUpdate leaves room for a signature.
