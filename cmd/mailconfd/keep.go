@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"mailconfd/config"
 	"mailconfd/internal/publish"
 	"mailconfd/settings"
-	"mailconfd/srvrecords"
 )
 
 // results is what may be published now, by provider. It is written by the monitor's
@@ -77,6 +77,7 @@ type zoneKept struct {
 	daemon    *daemon
 	domains   []string          // in the order of the configuration
 	providers map[string]string // by domain
+	told      bool              // that it is not known what the zone should hold; of the zone's goroutine
 }
 
 // holds tells the owner names of the zone's domains.
@@ -87,7 +88,7 @@ func (z *zoneKept) holds(owner string) bool {
 
 // wanted returns the records of the zone's domains, once the first round of probes has
 // decided for all of their providers.
-func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready bool) {
+func (z *zoneKept) wanted(ctx context.Context) (records publish.Records, fate publish.Fates, ready bool) {
 	known := map[string]settings.Result{}
 	for _, provider := range z.providers {
 		result, found := z.daemon.results.get(provider)
@@ -96,10 +97,15 @@ func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready 
 		}
 		known[provider] = result
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	sets, err := setsOf(ctx, z.Zone, z.daemon.cfg.CanonicalHost, z.daemon.addresses)
+	if z.tell(ctx, err); err != nil {
+		return nil, nil, false
+	}
 	for _, domain := range z.domains {
-		set, err := srvrecords.Compile(known[z.providers[domain]], domain, srvrecords.Options{
-			ConfigHost: z.daemon.cfg.CanonicalHost, TTL: z.TTL, Zone: z.Name,
-		})
+		result := known[z.providers[domain]]
+		set, err := sets.of(result.Verified.Provider(), domain, func() (settings.Result, error) { return result, nil })
 		if err != nil {
 			z.daemon.log.Error("DNS records of a domain cannot be made", "zone", z.Name, "error", err)
 			return nil, nil, false
@@ -111,6 +117,17 @@ func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready 
 		scheme, _, _ := strings.Cut(strings.TrimPrefix(owner, "_"), ".")
 		return fateOf(known[provider], settings.Service{Scheme: settings.Scheme(scheme), Host: target, Port: port})
 	}, true
+}
+
+// lookUpTime is how long the addresses of the configuration host are waited for.
+const lookUpTime = 10 * time.Second
+
+// tell logs once why it is not known what the zone should hold.
+func (z *zoneKept) tell(ctx context.Context, err error) {
+	if err != nil && !z.told && !errors.Is(ctx.Err(), context.Canceled) {
+		z.daemon.log.Error("DNS is left as it is: "+err.Error(), "zone", z.Name)
+	}
+	z.told = err != nil
 }
 
 // decided tells whether the first round of probes has decided everything.

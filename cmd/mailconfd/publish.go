@@ -57,9 +57,6 @@ Exit 1: records of others are in the way, or with --dry-run, there is something 
 				return err
 			}
 			p.cfg = p.view.cfg
-			if p.configHost == "" {
-				p.configHost = p.cfg.CanonicalHost
-			}
 			return p.run(c, args)
 		},
 	}
@@ -69,7 +66,10 @@ Exit 1: records of others are in the way, or with --dry-run, there is something 
 	f := c.Flags()
 	f.BoolVar(&p.probeNow, "probe", false, "look at the mail servers now, whatever a daemon knows")
 	f.StringVar(&p.mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
-	f.StringVar(&p.configHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: canonical_host of the configuration)")
+	f.StringVar(&p.configHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: config_host of the zone, or canonical_host)")
+	f.StringVar(&p.zone.DelegateTo, "delegate-to", "", "with --server: `DOMAIN` at which the set is kept; the others get aliases of it")
+	f.BoolVar(&p.zone.Addresses, "addresses", false, "with --server: give autoconfig and autodiscover the addresses of the configuration host instead of aliases")
+	f.BoolVar(&p.zone.Mailconf, "mailconf", false, "with --server: add the TXT record mailconf= at the domain itself, which only Himalaya reads")
 	f.DurationVar(&p.zone.TTL, "ttl", srvrecords.DefaultTTL, "with --server: `TIME` that resolvers may keep a record")
 	f.BoolVar(&p.adopt, "adopt", false, "take over what others have written in the place of our records")
 	f.BoolVar(&p.empty, "allow-empty", false, "let a domain lose its last record for retrieval, or for submission")
@@ -152,12 +152,19 @@ func (p *publication) run(c *cobra.Command, args []string) error {
 
 func (p *publication) checkFlags(c *cobra.Command) error {
 	if p.zone.Server == "" {
-		for _, name := range []string{"zone", "ttl", "tsig-name", "tsig-algorithm", "tsig-secret-file"} {
+		for _, name := range []string{"zone", "ttl", "delegate-to", "addresses", "mailconf", "tsig-name", "tsig-algorithm", "tsig-secret-file"} {
 			if c.Flags().Changed(name) {
 				return fmt.Errorf("--%s goes with --server; without it, the zones of the configuration are used", name)
 			}
 		}
 		return nil
+	}
+	if p.zone.DelegateTo != "" {
+		to, err := settings.ParseDomain(p.zone.DelegateTo)
+		if err != nil {
+			return fmt.Errorf("--delegate-to: %w", err)
+		}
+		p.zone.DelegateTo = to
 	}
 	if (p.zone.TSIGName == "") != (p.zone.TSIGSecretFile == "") {
 		return errors.New("--tsig-name and --tsig-secret-file go together")
@@ -180,6 +187,9 @@ func (p *publication) targets(ctx context.Context, args []string) ([]zoneWork, e
 		case err != nil:
 			fmt.Fprintln(p.app.stderr, "not published: "+err.Error())
 			continue
+		}
+		if p.configHost != "" {
+			z.ConfigHost = p.configHost
 		}
 		if found[z.Name] == nil {
 			found[z.Name] = &zoneWork{Zone: z}
@@ -314,13 +324,17 @@ func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) 
 	if p.adopt {
 		job.Mode = publish.Adopt
 	}
+	sets, err := setsOf(ctx, t.Zone, p.cfg.CanonicalHost, newAddressBook(p.view.world))
+	if err != nil {
+		return job, err
+	}
 	var wanted publish.Records
 	for _, domain := range t.domains {
-		result, err := p.view.of(ctx, domain)
+		provider, err := p.view.provider(ctx, domain)
 		if err != nil {
 			return job, err
 		}
-		set, err := srvrecords.Compile(result, domain, srvrecords.Options{ConfigHost: p.configHost, TTL: t.TTL, Zone: t.Name})
+		set, err := sets.of(provider, domain, func() (settings.Result, error) { return p.view.result(ctx, provider) })
 		if err != nil {
 			return job, err
 		}

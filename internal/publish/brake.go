@@ -90,9 +90,13 @@ func (b *Brake) Hold(ours, wanted []dns.RR, now time.Time) ([]dns.RR, []Held) {
 	return with(wanted, held), held
 }
 
-// offers tells whether a record set still leads to the same service, be it with another priority or TTL.
+// offers tells whether a record set still leads to the same service, be it with another priority or TTL; or
+// whether an alias takes its place, which leads to a set that is kept elsewhere.
 func offers(wanted []dns.RR, srv *dns.SRV) bool {
 	return slices.ContainsFunc(wanted, func(rr dns.RR) bool {
+		if rr.Header().Rrtype == dns.TypeCNAME {
+			return keyOf(rr).owner == keyOf(srv).owner
+		}
 		other, ok := rr.(*dns.SRV)
 		return ok && serviceOf(other) == serviceOf(srv)
 	})
@@ -160,13 +164,13 @@ func with(wanted []dns.RR, held []Held) []dns.RR {
 	if len(held) == 0 {
 		return wanted
 	}
-	keys := map[setKey]bool{}
+	owners := map[string]bool{}
 	for _, h := range held {
-		keys[keyOf(h.Record)] = true
+		owners[keyOf(h.Record).owner] = true
 	}
 	all := slices.DeleteFunc(slices.Clone(wanted), func(rr dns.RR) bool {
 		srv, ok := rr.(*dns.SRV)
-		return ok && srv.Target == "." && keys[keyOf(rr)]
+		return ok && srv.Target == "." && owners[keyOf(rr).owner]
 	})
 	for _, h := range held {
 		rr := dns.Copy(h.Record)
@@ -189,15 +193,16 @@ type use struct {
 	use    int // in uses
 }
 
-// useOf returns what a record is for; false: none of them.
+// useOf returns what a record is for, or an alias of such a set; false: none of them.
 func useOf(rr dns.RR) (use, bool) {
-	srv, ok := rr.(*dns.SRV)
-	if !ok || srv.Target == "." {
+	srv, isSRV := rr.(*dns.SRV)
+	_, isAlias := rr.(*dns.CNAME)
+	labels := dns.SplitDomainName(keyOf(rr).owner)
+	if !isAlias && (!isSRV || srv.Target == ".") || len(labels) == 0 {
 		return use{}, false
 	}
-	label := dns.SplitDomainName(keyOf(rr).owner)[0]
-	i := slices.IndexFunc(uses, func(labels []string) bool { return slices.Contains(labels, label) })
-	return use{DomainOf(srv.Hdr.Name), i}, i >= 0
+	i := slices.IndexFunc(uses, func(of []string) bool { return slices.Contains(of, labels[0]) })
+	return use{DomainOf(keyOf(rr).owner), i}, i >= 0
 }
 
 // Last returns the records of before without which a domain that has records for

@@ -124,7 +124,7 @@ func (r *run) refused(signed bool, deed string) error {
 	case !signed:
 		return r.fail(KindRefused, "the server refuses to %s: we gave no key; give tsig_name and tsig_secret_file, or let the server take it from this address", deed)
 	}
-	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it, or the server is not the zone's primary. The key must be allowed to change SRV, CNAME and TXT records in the whole zone "+
+	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it, or the server is not the zone's primary. The key must be allowed to change SRV, CNAME and TXT records, and with addresses A and AAAA, in the whole zone "+
 		"(BIND: update-policy or allow-update; PowerDNS: TSIG-ALLOW-DNSUPDATE, and it says so of a wrong secret or clock too)", deed, r.zone.Key.Name)
 }
 

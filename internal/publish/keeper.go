@@ -21,7 +21,7 @@ type Task struct {
 	Scope func(owner string) bool
 	// Wanted returns what the zone should hold, and the fates of what it does not any more;
 	// ready is false as long as that is not known.
-	Wanted func() (records Records, fates Fates, ready bool)
+	Wanted func(context.Context) (records Records, fates Fates, ready bool)
 	// Publish carries a job out, as Zone.Publish does.
 	Publish func(context.Context, Job) (Plan, error)
 }
@@ -158,7 +158,7 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 
 // bring does what there is to do to a zone.
 func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
-	wanted, fates, ready := t.Wanted()
+	wanted, fates, ready := t.Wanted(ctx)
 	if !ready {
 		return
 	}

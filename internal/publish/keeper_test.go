@@ -31,6 +31,10 @@ const (
 )
 
 const (
+	imapAlias       = "_imap._tcp.example.org. 3600 IN CNAME _imap._tcp.hoster.example."
+	imapsAlias      = "_imaps._tcp.example.org. 3600 IN CNAME _imaps._tcp.hoster.example."
+	submissionAlias = "_submission._tcp.example.org. 3600 IN CNAME _submission._tcp.hoster.example."
+
 	dav          = "_caldavs._tcp.example.org. 3600 IN SRV 0 1 443 dav.example.org."
 	davPath      = `_caldavs._tcp.example.org. 3600 IN TXT "path=/dav/"`
 	davOther     = "_caldavs._tcp.example.org. 3600 IN SRV 0 1 443 other.example.org."
@@ -78,6 +82,14 @@ func TestHold(t *testing.T) {
 		"the end of the priorities": {
 			ours: lists{imaps}, wanted: lists{strings.Replace(imapsOther, "SRV 0", "SRV 65535", 1)}, fate: publish.Missing,
 			holds: lists{strings.Replace(imaps, "SRV 0", "SRV 65535", 1), strings.Replace(imapsOther, "SRV 0", "SRV 65535", 1)},
+		},
+		"aliases take their place":    {ours: lists{imaps, submission}, wanted: lists{imapsAlias, submissionAlias}, fate: publish.Missing, holds: lists{imapsAlias, submissionAlias}},
+		"a set takes their place":     {ours: lists{imapsAlias, submissionAlias}, wanted: lists{imaps, submission}, fate: publish.Missing, holds: lists{imaps, submission}},
+		"the last alias":              {ours: lists{imapsAlias, submissionAlias}, wanted: lists{imaps}, holds: lists{imaps, submissionAlias}},
+		"no alias beside not offered": {ours: lists{imapAlias, submission}, wanted: lists{imapNever, submission}, holds: lists{imapAlias, submission}},
+		"aliases, beside IMAP": {
+			ours: lists{imaps, imap, submission}, wanted: lists{imapsAlias, submissionAlias}, fate: publish.Missing,
+			holds: lists{imapsAlias, imap, submissionAlias},
 		},
 		"an alias goes": {ours: lists{alias}, wanted: lists{}, fate: publish.Pending, holds: lists{}},
 	}
@@ -202,7 +214,7 @@ func (z *keptZone) held() int { holds, _, _ := z.seen(); return len(holds) }
 func (z *keptZone) task(interval time.Duration) publish.Task {
 	return publish.Task{
 		Name: zone, Interval: interval, Brake: publish.Brake{Grace: time.Hour},
-		Wanted: func() (publish.Records, publish.Fates, bool) {
+		Wanted: func(context.Context) (publish.Records, publish.Fates, bool) {
 			z.mu.Lock()
 			defer z.mu.Unlock()
 			return z.wanted, func(string, string, uint16) publish.Fate { return publish.Missing }, !z.pending
