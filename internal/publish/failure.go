@@ -135,7 +135,7 @@ func (r *run) unsigned(t *dns.TSIG) error {
 	case dns.RcodeBadSig:
 		return r.fail(KindSignature, "the server knows the key %s and finds our signature wrong (BADSIG): the secret or the algorithm is not the one that it has", r.zone.Key.Name)
 	case dns.RcodeBadKey:
-		return r.fail(KindKey, "the server says BADKEY: it does not know the key %s with %s, or (Knot DNS) the key may not change this zone or this type of record; "+
+		return r.fail(KindKey, "the server says BADKEY: it does not know the key %s with %s, or (Knot DNS) the key may not change this zone or this type of record, or the server is not the zone's primary; "+
 			"compare its name and algorithm with the server's, and what it may do", r.zone.Key.Name, r.zone.Key.Algorithm)
 	case dns.RcodeBadTime:
 		return r.fail(KindClock, "the server says BADTIME%s: set both clocks, by NTP for example", apart(t))

@@ -264,7 +264,7 @@ func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
 	if again {
-		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name", text(first))
+		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name, or the server signs the zone (Knot DNS): then unpublish the domain first", text(first))
 	}
 	return nil
 }

@@ -338,6 +338,50 @@ func TestSecondaries(t *testing.T) {
 	})
 }
 
+// TestKnotSecondaries: a Knot DNS secondary of either server that shows an old zone. What is published at the primary is
+// read there and whole, whatever the secondary says; and who gives the secondary's address is told.
+func TestKnotSecondaries(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		second := startKnotSecondary(t, secondAddress, p.address, false)
+		shows := func(server *primary, want string) {
+			t.Helper()
+			if got := dig(t, server, "_imaps._tcp.example.test", "SRV"); got != want {
+				t.Errorf("%s at %s shows %q, want %q", server.name, server.address, got, want)
+			}
+		}
+		z := p.zoneOf(t, "mailconfd")
+		for _, port := range []string{"993", "1993"} {
+			job := wanted(t, strings.Replace(testIMAPS, "993", port, 1))
+			if plan, err := z.Publish(t.Context(), job); err != nil || len(plan.Add) != 1 {
+				t.Fatalf("%+v, %v", plan, err)
+			}
+			if plan, err := z.Publish(t.Context(), job); err != nil || !plan.Empty() {
+				t.Errorf("a second time: %+v, %v", plan, err)
+			}
+			shows(p, "0 1 "+port+" mail.example.test.")
+			shows(second, "")
+		}
+		_, err := second.zoneOf(t, "mailconfd").Publish(t.Context(), wanted(t, testIMAPS))
+		t.Log(err)
+		if e, ok := errors.AsType[*publish.Error](err); !ok || e.Kind == publish.KindLagging {
+			t.Errorf("at a secondary that takes no updates: %v", err)
+		}
+		second.kill()
+
+		second = startKnotSecondary(t, secondAddress, p.address, true)
+		_, err = second.zoneOf(t, "mailconfd").Publish(t.Context(), wanted(t, testIMAPS))
+		t.Log(err)
+		if e, ok := errors.AsType[*publish.Error](err); !ok || e.Kind != publish.KindLagging {
+			t.Errorf("at one that passes them on: %v", err)
+		}
+		shows(p, "0 1 993 mail.example.test.")
+		shows(second, "0 1 1993 mail.example.test.")
+		if plan, err := z.Publish(t.Context(), wanted(t, testIMAPS)); err != nil || !plan.Empty() || len(plan.Keep) != 1 {
+			t.Errorf("at the primary: %+v, %v", plan, err)
+		}
+	})
+}
+
 // TestKilledInTheMiddle kills the server at any moment of an update, twenty times. The zone is always one of the two
 // that were wanted, and running it again makes it the right one.
 func TestKilledInTheMiddle(t *testing.T) {
