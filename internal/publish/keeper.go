@@ -44,8 +44,9 @@ type kept struct {
 	stop context.CancelFunc
 	wake chan struct{}
 
-	mu   sync.Mutex
-	task Task
+	mu     sync.Mutex
+	task   Task
+	status Status
 
 	// What follows belongs to the zone's goroutine.
 	missing  map[service]time.Time // the Brake's
@@ -177,6 +178,7 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 	}
 	k.count(plan, err)
 	k.tell(z, t, plan, held, err)
+	z.note(time.Now(), plan, z.reported, err)
 }
 
 func (k *Keeper) count(plan Plan, err error) {

@@ -284,6 +284,9 @@ func TestKeeperBrakes(t *testing.T) {
 		if _, _, looks := z.seen(); looks != 0 {
 			t.Fatal("looked at before it is known what is wanted")
 		}
+		if s := k.Status(); len(s) != 1 || !s[0].Looked.IsZero() {
+			t.Errorf("status before: %+v", s)
+		}
 		z.mu.Lock()
 		z.pending, z.wanted = false, rrs(t, imaps, submission, submissions)
 		z.mu.Unlock()
@@ -367,6 +370,10 @@ func TestKeeperTellsTheLast(t *testing.T) {
 		z.reports = publish.Plan{Held: []publish.Held{{Record: rr(t, imaps), Last: true}}}
 		z.mu.Unlock()
 		pass(time.Hour)
+		s := k.Status()[0]
+		if s.Failing || !s.Looked.Equal(time.Now()) || !s.Changed.IsZero() || !s.Failed.IsZero() || len(s.Remarks) != 1 {
+			t.Errorf("status: %+v", s)
+		}
 		if text := log.String(); strings.Count(text, "DNS record stays, since its domain would have no other") != 1 || !strings.Contains(text, imaps) {
 			t.Errorf("log:\n%s", text)
 		}
@@ -381,6 +388,10 @@ func TestKeeperTellsWhatWasDone(t *testing.T) {
 		z.reports, z.fails = publish.Plan{Add: rrs(t, imaps), Delete: rrs(t, imapsOther)}, &publish.Error{Kind: publish.KindLagging, Zone: zone, Server: "x", Text: "slow"}
 		z.mu.Unlock()
 		pass(10 * time.Minute)
+		s := k.Status()[0]
+		if now := time.Now(); s.Zone != zone || !s.Failing || s.Failure != "slow" || !s.Looked.Equal(now) || !s.Failed.Equal(now) || !s.Changed.Equal(now) {
+			t.Errorf("status: %+v", s)
+		}
 		for _, words := range []string{"DNS record published", imaps, "DNS record taken away", imapsOther, "DNS is not in step"} {
 			if !strings.Contains(log.String(), words) {
 				t.Errorf("%q is not in the log:\n%s", words, log.String())
