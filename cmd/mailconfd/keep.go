@@ -77,7 +77,6 @@ type zoneKept struct {
 	daemon    *daemon
 	domains   []string          // in the order of the configuration
 	providers map[string]string // by domain
-	told      bool              // that it is not known what the zone should hold; of the zone's goroutine
 }
 
 // holds tells the owner names of the zone's domains.
@@ -88,27 +87,27 @@ func (z *zoneKept) holds(owner string) bool {
 
 // wanted returns the records of the zone's domains, once the first round of probes has
 // decided for all of their providers.
-func (z *zoneKept) wanted(ctx context.Context) (records publish.Records, fate publish.Fates, ready bool) {
+func (z *zoneKept) wanted(ctx context.Context) (publish.Records, publish.Fates, error) {
 	known := map[string]settings.Result{}
 	for _, provider := range z.providers {
 		result, found := z.daemon.results.get(provider)
 		if !found || !decided(result) {
-			return nil, nil, false
+			return nil, nil, publish.ErrNotYet
 		}
 		known[provider] = result
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	sets, err := setsOf(ctx, z.Zone, z.daemon.cfg.CanonicalHost, z.daemon.addresses)
-	if z.tell(ctx, err); err != nil {
-		return nil, nil, false
+	if err != nil {
+		return nil, nil, err
 	}
+	var records publish.Records
 	for _, domain := range z.domains {
 		result := known[z.providers[domain]]
 		set, err := sets.of(result.Verified.Provider(), domain, func() (settings.Result, error) { return result, nil })
 		if err != nil {
-			z.daemon.log.Error("DNS records of a domain cannot be made", "zone", z.Name, "error", err)
-			return nil, nil, false
+			return nil, nil, err
 		}
 		records = append(records, set.RRs()...)
 	}
@@ -116,19 +115,11 @@ func (z *zoneKept) wanted(ctx context.Context) (records publish.Records, fate pu
 		provider := z.providers[publish.DomainOf(owner)]
 		scheme, _, _ := strings.Cut(strings.TrimPrefix(owner, "_"), ".")
 		return fateOf(known[provider], settings.Service{Scheme: settings.Scheme(scheme), Host: target, Port: port})
-	}, true
+	}, nil
 }
 
 // lookUpTime is how long the addresses of the configuration host are waited for.
 const lookUpTime = 10 * time.Second
-
-// tell logs once why it is not known what the zone should hold.
-func (z *zoneKept) tell(ctx context.Context, err error) {
-	if err != nil && !z.told && !errors.Is(ctx.Err(), context.Canceled) {
-		z.daemon.log.Error("DNS is left as it is: "+err.Error(), "zone", z.Name)
-	}
-	z.told = err != nil
-}
 
 // decided tells whether the first round of probes has decided everything.
 func decided(r settings.Result) bool {

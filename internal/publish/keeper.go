@@ -19,12 +19,15 @@ type Task struct {
 	Brake    Brake         // its Fates are set anew each time
 	// Scope is that of a Job. Records of ours outside of it are told and left alone.
 	Scope func(owner string) bool
-	// Wanted returns what the zone should hold, and the fates of what it does not any more;
-	// ready is false as long as that is not known.
-	Wanted func(context.Context) (records Records, fates Fates, ready bool)
+	// Wanted returns what the zone should hold, and the fates of what it does not any more. With an error
+	// the zone is left as it is: ErrNotYet while the first looks are under way, another when something fails.
+	Wanted func(context.Context) (Records, Fates, error)
 	// Publish carries a job out, as Zone.Publish does.
 	Publish func(context.Context, Job) (Plan, error)
 }
+
+// ErrNotYet says that it is not known yet what a zone should hold. It is no failure.
+var ErrNotYet = errors.New("it is not known yet what the zone should hold")
 
 // Keeper keeps zones in step with what is wanted, each by itself: it looks when it is
 // woken and once an interval, and changes a zone at most once an interval. What fails
@@ -159,8 +162,12 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 
 // bring does what there is to do to a zone.
 func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
-	wanted, fates, ready := t.Wanted(ctx)
-	if !ready {
+	wanted, fates, err := t.Wanted(ctx)
+	if ctx.Err() != nil || errors.Is(err, ErrNotYet) {
+		return
+	}
+	if err != nil {
+		k.settle(z, t, Plan{}, nil, err)
 		return
 	}
 	t.Brake.Fates, t.Brake.missing = fates, z.missing
@@ -176,6 +183,11 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 	if !plan.Empty() {
 		z.changed = time.Now()
 	}
+	k.settle(z, t, plan, held, err)
+}
+
+// settle counts, tells and remembers how a look went.
+func (k *Keeper) settle(z *kept, t Task, plan Plan, held []Held, err error) {
 	k.count(plan, err)
 	k.tell(z, t, plan, held, err)
 	z.note(time.Now(), plan, z.reported, err)

@@ -198,6 +198,7 @@ type keptZone struct {
 	changes []time.Time
 	looks   int
 	pending bool
+	unknown error // why it is not known what is wanted
 }
 
 func (z *keptZone) want(records []dns.RR) { z.mu.Lock(); defer z.mu.Unlock(); z.wanted = records }
@@ -214,10 +215,14 @@ func (z *keptZone) held() int { holds, _, _ := z.seen(); return len(holds) }
 func (z *keptZone) task(interval time.Duration) publish.Task {
 	return publish.Task{
 		Name: zone, Interval: interval, Brake: publish.Brake{Grace: time.Hour},
-		Wanted: func(context.Context) (publish.Records, publish.Fates, bool) {
+		Wanted: func(context.Context) (publish.Records, publish.Fates, error) {
 			z.mu.Lock()
 			defer z.mu.Unlock()
-			return z.wanted, func(string, string, uint16) publish.Fate { return publish.Missing }, !z.pending
+			var err error
+			if z.pending {
+				err = publish.ErrNotYet
+			}
+			return z.wanted, func(string, string, uint16) publish.Fate { return publish.Missing }, errors.Join(err, z.unknown)
 		},
 		Publish: func(_ context.Context, job publish.Job) (publish.Plan, error) {
 			z.mu.Lock()
@@ -396,6 +401,30 @@ func TestKeeperTellsWhatWasDone(t *testing.T) {
 			if !strings.Contains(log.String(), words) {
 				t.Errorf("%q is not in the log:\n%s", words, log.String())
 			}
+		}
+	})
+}
+
+// TestKeeperIsNotTold: a zone is left as it is while what is wanted cannot be found out, and that is told once.
+func TestKeeperIsNotTold(t *testing.T) {
+	z := &keptZone{wanted: nil}
+	keep(t, z, func(t *testing.T, _ context.Context, k *publish.Keeper, log *logged) {
+		z.mu.Lock()
+		z.unknown, z.looks = errors.New("no resolver"), 0
+		z.mu.Unlock()
+		pass(time.Hour)
+		if _, _, looks := z.seen(); looks != 0 || strings.Count(log.String(), "DNS is not in step: no resolver") != 1 {
+			t.Errorf("%d looks, log:\n%s", looks, log.String())
+		}
+		if s := k.Status()[0]; !s.Failing || s.Failure != "no resolver" {
+			t.Errorf("status: %+v", s)
+		}
+		z.mu.Lock()
+		z.unknown = nil
+		z.mu.Unlock()
+		pass(10 * time.Minute)
+		if s := k.Status()[0]; s.Failing || !strings.Contains(log.String(), "DNS is in step again") {
+			t.Errorf("status: %+v", s)
 		}
 	})
 }
