@@ -101,6 +101,10 @@ type Zone struct {
 	TTL            time.Duration
 	Interval       time.Duration // between two changes by serve
 	AllowEmpty     bool          // a domain may lose its last record of a use
+	DelegateTo     string        // the domain at which the set is kept, of which others have aliases; "": each has its own
+	ConfigHost     string        // what answers autoconfig and Autodiscover; "": CanonicalHost
+	Addresses      bool          // of the configuration host, in place of aliases
+	Mailconf       bool          // add the TXT record mailconf=
 }
 
 // ZoneOf returns the zone of Publish that a domain is in: the longest that ends it.

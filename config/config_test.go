@@ -126,6 +126,7 @@ func TestFullFile(t *testing.T) {
 			{
 				Name: "example.org", Server: "192.0.2.53:53", TSIGName: "mailconfd.", TSIGAlgorithm: "hmac-sha512",
 				TSIGSecretFile: "testdata/good/tsig", TTL: 5 * time.Minute, Interval: time.Minute, AllowEmpty: true,
+				DelegateTo: "hoster.example", ConfigHost: "config.xn--bcher-kva.example", Addresses: true, Mailconf: true,
 			},
 			{
 				Name: "xn--bcher-kva.example", Server: "[2001:db8::53]:5353", TSIGName: "k", TSIGAlgorithm: "hmac-sha256",

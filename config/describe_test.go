@@ -76,7 +76,7 @@ func TestKeys(t *testing.T) {
 		providers[].username providers[].accepts_address providers[].probe_account.address providers[].probe_account.password_file
 		domains domains[].name domains[].mx domains[].except domains[].provider
 		publish publish[].zone publish[].server publish[].tsig_name publish[].tsig_algorithm publish[].tsig_secret_file publish[].ttl
-		publish[].interval publish[].allow_empty`)
+		publish[].interval publish[].allow_empty publish[].delegate_to publish[].config_host publish[].addresses publish[].mailconf`)
 	flags := map[string]string{}
 	variables := map[string]string{}
 	var got []string

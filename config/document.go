@@ -97,4 +97,8 @@ type publishEntry struct {
 	TTL            time.Duration `yaml:"ttl" default:"1h" doc:"how long resolvers may keep a record"`
 	Interval       time.Duration `yaml:"interval" default:"10m" doc:"with serve: there is at most one change in so much time, and the zone is looked at as often"`
 	AllowEmpty     bool          `yaml:"allow_empty" default:"false" doc:"may a domain lose its last record for retrieval, or for submission, because nothing works?"`
+	DelegateTo     string        `yaml:"delegate_to" doc:"the domain at which the set is kept: the other domains in the zone get aliases of it; empty: each gets its own set"`
+	ConfigHost     string        `yaml:"config_host" doc:"host that answers autoconfig and Autodiscover; empty: canonical_host"`
+	Addresses      bool          `yaml:"addresses" default:"false" doc:"do autoconfig and autodiscover get the addresses of that host, instead of aliases? They are looked up each time"`
+	Mailconf       bool          `yaml:"mailconf" default:"false" doc:"is there a TXT record mailconf= at the domain itself, which only Himalaya reads?"`
 }

@@ -37,7 +37,7 @@ func (l *loader) zones(entries []publishEntry) []Zone {
 func (l *loader) zone(at path, e publishEntry) Zone {
 	z := Zone{
 		Server: e.Server, TSIGName: e.TSIGName, TSIGAlgorithm: e.TSIGAlgorithm, TSIGSecretFile: l.beside(e.TSIGSecretFile),
-		TTL: e.TTL, Interval: e.Interval, AllowEmpty: e.AllowEmpty,
+		TTL: e.TTL, Interval: e.Interval, AllowEmpty: e.AllowEmpty, Addresses: e.Addresses, Mailconf: e.Mailconf,
 	}
 	var err error
 	if z.Name, err = settings.ParseDomain(e.Zone); err != nil {
@@ -56,6 +56,7 @@ func (l *loader) zone(at path, e publishEntry) Zone {
 	case strings.ContainsAny(e.TSIGName, " \t") || len(e.TSIGName) > 255:
 		l.bad(at.to("tsig_name"), "%s: want the name of a key as the server has it, such as mailconfd", quote(e.TSIGName))
 	}
+	l.zoneNames(at, e, &z)
 	if e.TTL < time.Second || e.TTL > maxTTL || e.TTL%time.Second != 0 {
 		l.bad(at.to("ttl"), "%s: want whole seconds, such as 1h or 300s", e.TTL)
 	}
@@ -63,6 +64,31 @@ func (l *loader) zone(at path, e publishEntry) Zone {
 		l.bad(at.to("interval"), "%s: want %s or more, such as 10m", e.Interval, minPublish)
 	}
 	return z
+}
+
+// zoneNames reads the names that records lead to.
+func (l *loader) zoneNames(at path, e publishEntry, z *Zone) {
+	var err error
+	if e.DelegateTo != "" {
+		if z.DelegateTo, err = settings.ParseDomain(e.DelegateTo); err != nil {
+			l.bad(at.to("delegate_to"), "%v", err)
+		}
+	}
+	if e.ConfigHost != "" {
+		if z.ConfigHost, err = settings.ParseDomain(e.ConfigHost); err != nil {
+			l.bad(at.to("config_host"), "%s: want a full host name such as autodiscover.example.org", quote(e.ConfigHost))
+		}
+	}
+	if e.ConfigHost != "" || l.doc.CanonicalHost != "" {
+		return
+	}
+	const whose = "of which host? Give config_host here, or set canonical_host"
+	if e.Addresses {
+		l.bad(at.to("addresses"), whose)
+	}
+	if e.Mailconf {
+		l.bad(at.to("mailconf"), whose)
+	}
 }
 
 // unpublished warns of zones that no domain is in. A wildcard or an MX rule names no

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -30,6 +29,7 @@ type dnsCheck struct {
 	ask     func(context.Context, drift.Want) (drift.Seen, error)
 	results *results
 	host    string // canonical_host
+	book    *addressBook
 	log     *slog.Logger
 	gauge   *prometheus.GaugeVec
 	now     func() time.Time
@@ -46,9 +46,9 @@ type dnsFound struct {
 	report drift.Report
 }
 
-func newDNSCheck(w world, r *results, host string, log *slog.Logger, registry prometheus.Registerer) *dnsCheck {
+func newDNSCheck(w world, book *addressBook, r *results, host string, log *slog.Logger, registry prometheus.Registerer) *dnsCheck {
 	d := &dnsCheck{
-		results: r, host: host, log: log, now: time.Now, told: map[sample]string{}, found: map[sample]dnsFound{},
+		results: r, host: host, book: book, log: log, now: time.Now, told: map[sample]string{}, found: map[sample]dnsFound{},
 		ask: func(ctx context.Context, want drift.Want) (drift.Seen, error) { return drift.Look(ctx, w.asker, want) },
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mailconfd_dns_drift", Help: "How DNS differs from what is verified, of all domains that the self-check looks at, by kind, each of which has its weight.",
@@ -80,11 +80,11 @@ func (d *dnsCheck) lookAt(ctx context.Context, at sample) error {
 	if !known || !decided(result) {
 		return nil
 	}
-	want, err := d.want(result, at.domain)
+	within, cancel := context.WithTimeout(ctx, selfCheckTimeout)
+	defer cancel()
+	want, err := d.want(within, result, at.domain)
 	var seen drift.Seen
 	if err == nil {
-		within, cancel := context.WithTimeout(ctx, selfCheckTimeout)
-		defer cancel()
 		seen, err = d.ask(within, want)
 	}
 	if ctx.Err() != nil {
@@ -104,19 +104,24 @@ func (d *dnsCheck) lookAt(ctx context.Context, at sample) error {
 	return nil
 }
 
-// want says what DNS should have of a domain.
-func (d *dnsCheck) want(result settings.Result, domain string) (drift.Want, error) {
+// want says what DNS should have of a domain: what serve publishes, where it does.
+func (d *dnsCheck) want(ctx context.Context, result settings.Result, domain string) (drift.Want, error) {
 	d.mu.Lock()
 	zone, declared := d.cfg.ZoneOf(domain)
 	d.mu.Unlock()
-	opt := srvrecords.Options{ConfigHost: d.host, TTL: undeclaredTTL}
+	sets := zoneSets{options: srvrecords.Options{ConfigHost: d.host, TTL: undeclaredTTL}}
+	var err error
 	if declared {
-		opt.TTL, opt.Zone = cmp.Or(zone.TTL, srvrecords.DefaultTTL), zone.Name
+		sets, err = setsOf(ctx, zone, d.host, d.book)
 	}
-	set, err := srvrecords.Compile(result, domain, opt)
 	if err != nil {
 		return drift.Want{}, err
 	}
+	set, err := sets.of(result.Verified.Provider(), domain, func() (settings.Result, error) { return result, nil })
+	if err != nil {
+		return drift.Want{}, err
+	}
+	opt := sets.options
 	if !declared {
 		opt.TTL = 0 // of denials too
 	}

@@ -51,7 +51,7 @@ domains:
 		t.Fatal(err)
 	}
 	var known results
-	d := newDNSCheck(w, &known, "", logger, prometheus.NewRegistry())
+	d := newDNSCheck(w, newAddressBook(w), &known, "", logger, prometheus.NewRegistry())
 	d.now = func() time.Time { return settingstest.Now }
 	d.take(cfg)
 

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"mailconfd/config"
 	"mailconfd/internal/publish"
 	"mailconfd/settings"
-	"mailconfd/srvrecords"
 )
 
 // results is what may be published now, by provider. It is written by the monitor's
@@ -87,22 +87,27 @@ func (z *zoneKept) holds(owner string) bool {
 
 // wanted returns the records of the zone's domains, once the first round of probes has
 // decided for all of their providers.
-func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready bool) {
+func (z *zoneKept) wanted(ctx context.Context) (publish.Records, publish.Fates, error) {
 	known := map[string]settings.Result{}
 	for _, provider := range z.providers {
 		result, found := z.daemon.results.get(provider)
 		if !found || !decided(result) {
-			return nil, nil, false
+			return nil, nil, publish.ErrNotYet
 		}
 		known[provider] = result
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	sets, err := setsOf(ctx, z.Zone, z.daemon.cfg.CanonicalHost, z.daemon.addresses)
+	if err != nil {
+		return nil, nil, err
+	}
+	var records publish.Records
 	for _, domain := range z.domains {
-		set, err := srvrecords.Compile(known[z.providers[domain]], domain, srvrecords.Options{
-			ConfigHost: z.daemon.cfg.CanonicalHost, TTL: z.TTL, Zone: z.Name,
-		})
+		result := known[z.providers[domain]]
+		set, err := sets.of(result.Verified.Provider(), domain, func() (settings.Result, error) { return result, nil })
 		if err != nil {
-			z.daemon.log.Error("DNS records of a domain cannot be made", "zone", z.Name, "error", err)
-			return nil, nil, false
+			return nil, nil, err
 		}
 		records = append(records, set.RRs()...)
 	}
@@ -110,8 +115,11 @@ func (z *zoneKept) wanted() (records publish.Records, fate publish.Fates, ready 
 		provider := z.providers[publish.DomainOf(owner)]
 		scheme, _, _ := strings.Cut(strings.TrimPrefix(owner, "_"), ".")
 		return fateOf(known[provider], settings.Service{Scheme: settings.Scheme(scheme), Host: target, Port: port})
-	}, true
+	}, nil
 }
+
+// lookUpTime is how long the addresses of the configuration host are waited for.
+const lookUpTime = 10 * time.Second
 
 // decided tells whether the first round of probes has decided everything.
 func decided(r settings.Result) bool {

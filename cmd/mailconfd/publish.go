@@ -31,6 +31,7 @@ type publication struct {
 	zone                 config.Zone // of the flags; used when a server is given
 	dryRun, adopt, empty bool
 	takeBack             bool
+	refusal              error // why a --dry-run of the zone at hand would not be carried out
 }
 
 func (a *app) publish() *cobra.Command {
@@ -56,9 +57,6 @@ Exit 1: records of others are in the way, or with --dry-run, there is something 
 				return err
 			}
 			p.cfg = p.view.cfg
-			if p.configHost == "" {
-				p.configHost = p.cfg.CanonicalHost
-			}
 			return p.run(c, args)
 		},
 	}
@@ -68,7 +66,10 @@ Exit 1: records of others are in the way, or with --dry-run, there is something 
 	f := c.Flags()
 	f.BoolVar(&p.probeNow, "probe", false, "look at the mail servers now, whatever a daemon knows")
 	f.StringVar(&p.mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
-	f.StringVar(&p.configHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: canonical_host of the configuration)")
+	f.StringVar(&p.configHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: config_host of the zone, or canonical_host)")
+	f.StringVar(&p.zone.DelegateTo, "delegate-to", "", "with --server: `DOMAIN` at which the set is kept; the others get aliases of it")
+	f.BoolVar(&p.zone.Addresses, "addresses", false, "with --server: give autoconfig and autodiscover the addresses of the configuration host instead of aliases")
+	f.BoolVar(&p.zone.Mailconf, "mailconf", false, "with --server: add the TXT record mailconf= at the domain itself, which only Himalaya reads")
 	f.DurationVar(&p.zone.TTL, "ttl", srvrecords.DefaultTTL, "with --server: `TIME` that resolvers may keep a record")
 	f.BoolVar(&p.adopt, "adopt", false, "take over what others have written in the place of our records")
 	f.BoolVar(&p.empty, "allow-empty", false, "let a domain lose its last record for retrieval, or for submission")
@@ -151,12 +152,19 @@ func (p *publication) run(c *cobra.Command, args []string) error {
 
 func (p *publication) checkFlags(c *cobra.Command) error {
 	if p.zone.Server == "" {
-		for _, name := range []string{"zone", "ttl", "tsig-name", "tsig-algorithm", "tsig-secret-file"} {
+		for _, name := range []string{"zone", "ttl", "delegate-to", "addresses", "mailconf", "tsig-name", "tsig-algorithm", "tsig-secret-file"} {
 			if c.Flags().Changed(name) {
 				return fmt.Errorf("--%s goes with --server; without it, the zones of the configuration are used", name)
 			}
 		}
 		return nil
+	}
+	if p.zone.DelegateTo != "" {
+		to, err := settings.ParseDomain(p.zone.DelegateTo)
+		if err != nil {
+			return fmt.Errorf("--delegate-to: %w", err)
+		}
+		p.zone.DelegateTo = to
 	}
 	if (p.zone.TSIGName == "") != (p.zone.TSIGSecretFile == "") {
 		return errors.New("--tsig-name and --tsig-secret-file go together")
@@ -179,6 +187,9 @@ func (p *publication) targets(ctx context.Context, args []string) ([]zoneWork, e
 		case err != nil:
 			fmt.Fprintln(p.app.stderr, "not published: "+err.Error())
 			continue
+		}
+		if p.configHost != "" {
+			z.ConfigHost = p.configHost
 		}
 		if found[z.Name] == nil {
 			found[z.Name] = &zoneWork{Zone: z}
@@ -289,6 +300,10 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 		act = zone.Compare
 	}
 	plan, err := act(ctx, job)
+	if err == nil && p.refusal != nil { // show all that --allow-empty would do
+		job.KeepLast = false
+		plan, err = act(ctx, job)
+	}
 	if err != nil && plan.Empty() {
 		return false, err
 	}
@@ -297,7 +312,8 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 }
 
 func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) {
-	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack && !p.dryRun}
+	job := publish.Job{Wanted: publish.Fixed(nil), KeepLast: !p.empty && !p.takeBack}
+	p.refusal = nil
 	if !t.whole {
 		job.Scope = func(owner string) bool { return slices.Contains(t.domains, publish.DomainOf(owner)) }
 	}
@@ -308,13 +324,17 @@ func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) 
 	if p.adopt {
 		job.Mode = publish.Adopt
 	}
+	sets, err := setsOf(ctx, t.Zone, p.cfg.CanonicalHost, newAddressBook(p.view.world))
+	if err != nil {
+		return job, err
+	}
 	var wanted publish.Records
 	for _, domain := range t.domains {
-		result, err := p.view.of(ctx, domain)
+		provider, err := p.view.provider(ctx, domain)
 		if err != nil {
 			return job, err
 		}
-		set, err := srvrecords.Compile(result, domain, srvrecords.Options{ConfigHost: p.configHost, TTL: t.TTL, Zone: t.Name})
+		set, err := sets.of(provider, domain, func() (settings.Result, error) { return p.view.result(ctx, provider) })
 		if err != nil {
 			return job, err
 		}
@@ -324,10 +344,15 @@ func (p *publication) job(ctx context.Context, t zoneWork) (publish.Job, error) 
 		wanted = append(wanted, set.RRs()...)
 	}
 	job.Wanted = func(ours publish.Records) (publish.Records, error) {
-		if last := publish.Last(ours, wanted); len(last) > 0 && !p.empty && !p.dryRun {
-			return nil, p.bereft(t, last)
+		last := publish.Last(ours, wanted)
+		if len(last) == 0 || p.empty {
+			return wanted, nil
 		}
-		return wanted, nil
+		p.refusal = p.bereft(t, last)
+		if p.dryRun {
+			return wanted, nil
+		}
+		return nil, p.refusal
 	}
 	return job, nil
 }
@@ -350,10 +375,16 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 	for _, line := range plan.Lines() {
 		fmt.Fprintln(s, s.paint(colours[line[0]], line))
 	}
-	if len(plan.Conflicts()) > 0 && !p.takeBack {
+	if slices.ContainsFunc(plan.Conflicts(), publish.Foreign.Adoptable) && !p.takeBack {
 		fmt.Fprintln(s, "what is marked ! was left alone; --adopt takes it over")
 	}
+	for _, h := range plan.Held {
+		fmt.Fprintf(s, "%s stays, since its domain would have no other for the same use; --allow-empty takes it away\n", h)
+	}
 	p.printElsewhere(s, plan)
+	if p.refusal != nil && p.dryRun {
+		fmt.Fprintln(s, "publish will not do this: "+p.refusal.Error())
+	}
 	words := fmt.Sprintf("%d added, %d taken away, and read back", len(plan.Add), len(plan.Delete))
 	if p.dryRun {
 		words = fmt.Sprintf("%d to add, %d to take away; nothing was changed", len(plan.Add), len(plan.Delete))

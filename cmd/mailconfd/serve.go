@@ -109,6 +109,7 @@ type daemon struct {
 	sight     *sight           // what the operator is shown
 	keeper    *publish.Keeper
 	results   results
+	addresses *addressBook
 	reloads   *prometheus.CounterVec
 	changed   func(settings.Provider, settings.Result) // told as well; demo waits for it
 	told      map[string]told                          // by provider: what was last logged
@@ -133,7 +134,8 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 	}
 	registry.MustRegister(d.reloads)
 	d.checks = newSelfCheck(w, log, registry)
-	d.checks.dns = newDNSCheck(w, &d.results, cfg.CanonicalHost, log, registry)
+	d.addresses = newAddressBook(w)
+	d.checks.dns = newDNSCheck(w, d.addresses, &d.results, cfg.CanonicalHost, log, registry)
 	d.checks.take(cfg)
 	d.directory.Store(directoryOf(cfg, d.mx))
 	d.logins = newLogins(w, state, log, registry, func(provider string) { d.monitor.Reconsider(provider) })

@@ -28,6 +28,7 @@ type sight struct {
 	state   monitor.Store
 	host    string // canonical_host, for the records
 	domains atomic.Pointer[map[string]overview.Domains]
+	cfg     atomic.Pointer[config.Config] // for its zones
 }
 
 func newSight(d *daemon, state monitor.Store, cfg config.Config) *sight {
@@ -54,6 +55,7 @@ func (s *sight) take(cfg config.Config) {
 		domains[d.Provider] = of
 	}
 	s.domains.Store(&domains)
+	s.cfg.Store(&cfg)
 }
 
 // Known is overview.Source's.
@@ -105,6 +107,43 @@ func (s *sight) State() overview.State {
 	return state
 }
 
+// Zones is overview.Source's.
+func (s *sight) Zones() []overview.Zone {
+	servers := map[string]string{}
+	for _, z := range s.cfg.Load().Publish {
+		servers[z.Name] = z.Server
+	}
+	moment := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		t = t.UTC().Truncate(time.Second)
+		return &t
+	}
+	var all []overview.Zone
+	for _, z := range s.daemon.keeper.Status() {
+		all = append(all, overview.Zone{
+			Zone: z.Zone, Server: servers[z.Zone], Looked: moment(z.Looked), Changed: moment(z.Changed), Failed: moment(z.Failed),
+			Failure: z.Failure, Failing: z.Failing, Remarks: z.Remarks,
+		})
+	}
+	return all
+}
+
+// set makes the records of a domain, as they are published where its zone is kept.
+func (s *sight) set(ctx context.Context, result settings.Result, domain string) (srvrecords.Set, error) {
+	sets := zoneSets{options: srvrecords.Options{ConfigHost: s.host}}
+	if zone, kept := s.cfg.Load().ZoneOf(domain); kept {
+		ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+		defer cancel()
+		var err error
+		if sets, err = setsOf(ctx, zone, s.host, s.daemon.addresses); err != nil {
+			return srvrecords.Set{}, err
+		}
+	}
+	return sets.of(result.Verified.Provider(), domain, func() (settings.Result, error) { return result, nil })
+}
+
 // Changes is overview.Source's.
 func (s *sight) Changes(ctx context.Context, of settings.Service, n int) ([]settings.Observation, error) {
 	return s.state.Changes(ctx, of, n)
@@ -123,7 +162,7 @@ func (s *sight) Domain(ctx context.Context, domain string) (overview.Domain, err
 	case !declared:
 		return overview.Domain{}, errors.New("its provider has been declared this moment")
 	}
-	set, err := srvrecords.Compile(known.Result, domain, srvrecords.Options{ConfigHost: s.host})
+	set, err := s.set(ctx, known.Result, domain)
 	if err != nil {
 		return overview.Domain{}, err
 	}

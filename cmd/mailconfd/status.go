@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -96,6 +97,7 @@ func (s screen) status(r overview.Report, admin string) {
 	for _, p := range r.Providers {
 		s.provider(r, p)
 	}
+	s.zones(r)
 	if r.Pages > 1 {
 		total := 0
 		for _, n := range r.Levels {
@@ -141,6 +143,34 @@ func (s screen) provider(r overview.Report, p overview.Provider) {
 		s.services(r, p, host)
 	}
 	s.troubles(p)
+}
+
+// zones prints how it went with the zones that are kept in step.
+func (s screen) zones(r overview.Report) {
+	if r.Zones == nil {
+		return
+	}
+	fmt.Fprintln(s)
+	s.paragraph(2, s.level(r.Zones.Level, r.Zones.Level.Mark()), s.paint(text.Bold, "DNS")+" ("+overview.Count(r.Zones.Count, "zone", "zones")+" published by dynamic updates)")
+	ago := func(words string, at *time.Time) string {
+		if at == nil {
+			return ""
+		}
+		return ", " + words + " " + overview.Span(r.At.Sub(*at)) + " ago"
+	}
+	for _, z := range r.Zones.First {
+		words := z.Zone + " at " + z.Server + ": " + z.Stands() + ago("looked at", z.Looked) + ago("changed", z.Changed) + ago("failed", z.Failed)
+		if z.Failing {
+			words += ": " + z.Failure
+		}
+		s.paragraph(4, "  "+s.level(z.Level, z.Level.Mark()), words)
+		for _, remark := range z.Remarks {
+			s.paragraph(6, "", remark)
+		}
+	}
+	if left := r.Zones.Count - len(r.Zones.First); left > 0 {
+		s.paragraph(4, "", fmt.Sprintf("and %d more", left))
+	}
 }
 
 // services prints a line for each service of a host. A narrow screen has no column for

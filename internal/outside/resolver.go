@@ -63,6 +63,22 @@ func (r *Resolver) Addresses(ctx context.Context, host string) (ips []netip.Addr
 	return nil, false, err
 }
 
+// AddressRecords returns the addresses that DNS has for a host name, sorted, each once; it reads no file. The
+// error means that those of one family or both are not known.
+func (r *Resolver) AddressRecords(ctx context.Context, host string) ([]netip.Addr, error) {
+	var ips []netip.Addr
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		answer, err := r.records(ctx, host, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, rr := range answer.records {
+			ips = append(ips, addressOf(rr)...)
+		}
+	}
+	return unique(ips), nil
+}
+
 // addressesByDNS asks for both families at once. If one question fails, what the other
 // brought counts; if that is nothing, the error does.
 func (r *Resolver) addressesByDNS(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
 
@@ -147,6 +148,12 @@ func TestAddresses(t *testing.T) {
 		{"192.0.2.77", ips("192.0.2.77")},
 		{"2001:db8::77", ips("2001:db8::77")},
 	} {
+		if _, isAddress := netip.ParseAddr(test.host); isAddress != nil {
+			recorded, err := r.AddressRecords(t.Context(), test.host)
+			if diff := cmp.Diff(test.want, recorded, cmp.Comparer(sameIP), cmpopts.EquateEmpty()); diff != "" || err != nil {
+				t.Errorf("records of %s: %v (-want +got):\n%s", test.host, err, diff)
+			}
+		}
 		got, hosts, err := r.Addresses(t.Context(), test.host)
 		if err != nil || hosts {
 			t.Errorf("%s: got hosts %v, error %v, want neither", test.host, hosts, err)
@@ -401,4 +408,19 @@ func FuzzHostsFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAddressRecordsOfOneFamily: where one of the two questions fails, the addresses are not known.
+func TestAddressRecordsOfOneFamily(t *testing.T) {
+	t.Parallel()
+	z := &zone{records: map[string][]string{"mail.example.org. a": {"mail.example.org. 60 A 192.0.2.1"}}}
+	z.rude = func(_ dns.ResponseWriter, query, answer *dns.Msg) bool {
+		if query.Question[0].Qtype == dns.TypeAAAA {
+			answer.Rcode = dns.RcodeServerFailure
+		}
+		return false
+	}
+	if got, err := z.resolver(t).AddressRecords(t.Context(), "mail.example.org"); err == nil {
+		t.Errorf("got %v", got)
+	}
 }

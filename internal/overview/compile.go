@@ -27,6 +27,8 @@ type Source interface {
 	Known() iter.Seq[Known]
 	// State tells where what was seen is kept, and whether that works.
 	State() State
+	// Zones returns the zones that are kept in step; their Level is not read.
+	Zones() []Zone
 	// Changes returns the newest n observations of a service, from all vantages, whose
 	// outcome differs from the one before, the newest first.
 	Changes(ctx context.Context, s settings.Service, n int) ([]settings.Observation, error)
@@ -78,6 +80,9 @@ func (m Maker) Report(ctx context.Context, q Query) Report {
 		if q.Provider == "" || q.Provider == k.Provider.Name {
 			list = append(list, brief{k.Provider.Name, level})
 		}
+	}
+	if q.Provider == "" {
+		r.Zones = zonesOf(m.Source.Zones())
 	}
 	if len(list) == 0 && q.Provider == "" {
 		r.Level = Waiting // nothing has been declared yet

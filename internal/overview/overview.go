@@ -10,6 +10,7 @@
 package overview
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"slices"
@@ -57,6 +58,62 @@ type Report struct {
 	// History tells why the services have no changes and no since; "": they have.
 	History   string     `json:"history_missing,omitempty"`
 	Providers []Provider `json:"providers"`
+	// Zones are those that are kept in step, in a report of all providers; nil: there are none.
+	Zones *Zones `json:"zones,omitempty"`
+}
+
+// Zones are the DNS zones that are kept in step with what is verified.
+type Zones struct {
+	Count int    `json:"count"`
+	Level Level  `json:"level"` // the worst of all
+	First []Zone `json:"first"` // the worst first, MaxZones at the most
+}
+
+// MaxZones is how many zones a report tells of.
+const MaxZones = 100
+
+// Zone is how it went with one zone since this process began.
+type Zone struct {
+	Zone    string     `json:"zone"`
+	Server  string     `json:"server"` // HOST:PORT of its primary
+	Level   Level      `json:"level"`
+	Looked  *time.Time `json:"looked,omitempty"`  // the last look, whatever came of it
+	Changed *time.Time `json:"changed,omitempty"` // the last change
+	Failed  *time.Time `json:"failed,omitempty"`  // the last failure
+	Failure string     `json:"failure,omitempty"` // why it failed then
+	Failing bool       `json:"failing"`           // and has not come right since
+	Remarks []string   `json:"remarks"`           // what is not as wanted although nothing fails
+}
+
+// rate says how bad it is. Mail works whatever DNS says of it, so that it is never a fault.
+func (z Zone) rate() Level {
+	switch {
+	case z.Looked == nil:
+		return Waiting
+	case z.Failing, len(z.Remarks) > 0:
+		return Warning
+	}
+	return Well
+}
+
+// zonesOf puts zones together, the worst first.
+func zonesOf(all []Zone) *Zones {
+	if len(all) == 0 {
+		return nil
+	}
+	zones := &Zones{Count: len(all), Level: Well, First: slices.Clone(all)}
+	for i := range zones.First {
+		z := &zones.First[i]
+		z.Level = z.rate()
+		if zones.Level = worse(zones.Level, z.Level); z.Remarks == nil {
+			z.Remarks = []string{}
+		}
+	}
+	slices.SortStableFunc(zones.First, func(a, b Zone) int {
+		return cmp.Or(slices.Index(Levels(), b.Level)-slices.Index(Levels(), a.Level), strings.Compare(a.Zone, b.Zone))
+	})
+	zones.First = zones.First[:min(len(all), MaxZones)]
+	return zones
 }
 
 // State is that of the place where what was seen is kept.

@@ -262,3 +262,24 @@ func TestDescription(t *testing.T) {
 		t.Errorf("openapi.json (-want +got)\n%s", diff)
 	}
 }
+
+// TestZones: of many zones the worst are told, and a report of one provider tells none.
+func TestZones(t *testing.T) {
+	t.Parallel()
+	looked := overviewtest.Now
+	var source overviewtest.Source
+	for i := range overview.MaxZones + 20 {
+		source.Kept = append(source.Kept, overview.Zone{Zone: strconv.Itoa(i) + ".example", Looked: &looked, Failing: i == overview.MaxZones+10})
+	}
+	r := overviewtest.Maker(source).Report(t.Context(), overview.Query{})
+	z := r.Zones
+	if z == nil || z.Count != overview.MaxZones+20 || len(z.First) != overview.MaxZones || z.Level != overview.Warning || !z.First[0].Failing {
+		t.Errorf("got %+v", z)
+	}
+	if r.Level == overview.Warning {
+		t.Error("what DNS says counts in the level of what clients are told")
+	}
+	if r := overviewtest.Maker(source).Report(t.Context(), overview.Query{Provider: "main"}); r.Zones != nil {
+		t.Errorf("of one provider: %+v", r.Zones)
+	}
+}

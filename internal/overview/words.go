@@ -53,6 +53,19 @@ func (s Service) Stands() string {
 	}
 }
 
+// Stands says in a few words how a zone stands.
+func (z Zone) Stands() string {
+	switch {
+	case z.Looked == nil:
+		return "not looked at yet"
+	case z.Failing:
+		return "fails"
+	case len(z.Remarks) > 0:
+		return "in step, but for " + Count(len(z.Remarks), "remark", "remarks")
+	}
+	return "in step"
+}
+
 // Count returns a number with its word.
 func Count(n int, one, many string) string {
 	if n == 1 {

@@ -14,7 +14,8 @@ import (
 type Mode int
 
 // The modes. Careful leaves them alone. Adopt takes them over: they are replaced by what
-// is wanted, and ours from then on; of a TXT set only the wanted records. TakeBack is
+// is wanted, and ours from then on; of a TXT set only the wanted records. Where an alias is wanted, a
+// record of a type that we never write stays all the same. TakeBack is
 // for a job that wants nothing: markers of records that somebody has edited go as well,
 // and the records stay.
 const (
@@ -61,7 +62,21 @@ func (f Foreign) String() string {
 		WhyRemoved: "somebody has taken away what we wrote",
 		WhyAlias:   "an alias can have no record beside it",
 	}[f.Why]
+	if !f.Adoptable() {
+		why += ", and only its owner can take this one away"
+	}
 	return fmt.Sprintf("%s %s: %s stands there; %s", f.Owner, typeName(f.Type), stands, why)
+}
+
+// Adoptable tells whether [Adopt] would take it over.
+func (f Foreign) Adoptable() bool {
+	return f.Why != WhyAlias || !slices.ContainsFunc(f.Records, isRare)
+}
+
+// isRare tells records of types that we never write: a host key, a certificate, a location. They say something
+// that an alias does not say in their place.
+func isRare(rr dns.RR) bool {
+	return !slices.Contains([]uint16{dns.TypeSRV, dns.TypeTXT, dns.TypeCNAME, dns.TypeA, dns.TypeAAAA}, rr.Header().Rrtype)
 }
 
 // Plan is what there is to do to a zone. Records are as the zone has them, or will.
@@ -74,6 +89,9 @@ type Plan struct {
 	// Elsewhere are the domains outside of a job's scope of which the zone has records of
 	// ours, sorted. Difference leaves it empty.
 	Elsewhere []string
+	// Held are records of ours that stay although they are not wanted, by Job.KeepLast. Difference leaves it
+	// empty.
+	Held []Held
 
 	touched map[setKey][]dns.RR // the sets that change, as they were
 }
@@ -240,7 +258,7 @@ func (c *change) left(k setKey, why Why, records []dns.RR) {
 }
 
 // besideAlias looks at what would stand beside an alias once all is done, at the name of
-// a set that is added to. It is taken away where it is adopted; otherwise nothing at
+// a set that is added to. It is taken away where it is adopted and can be; otherwise nothing at
 // that name is changed.
 func (d *differ) besideAlias(k setKey) {
 	c := d.changes[k]
@@ -261,7 +279,7 @@ func (d *differ) besideAlias(k setKey) {
 		return
 	}
 	sorted(blocking)
-	if d.mode == Adopt {
+	if d.mode == Adopt && !slices.ContainsFunc(blocking, isRare) {
 		c.del = append(c.del, blocking...)
 		return
 	}
@@ -327,7 +345,7 @@ func (p Plan) part(n int) (Plan, int) {
 	leftUnmarked := func(m Marker) bool { return left(m.Owner) }
 	part := Plan{
 		Add: slices.DeleteFunc(slices.Clone(p.Add), leftOut), Delete: slices.DeleteFunc(slices.Clone(p.Delete), leftOut),
-		Keep: p.Keep, Foreign: p.Foreign, Elsewhere: p.Elsewhere, touched: maps.Clone(p.touched),
+		Keep: p.Keep, Foreign: p.Foreign, Elsewhere: p.Elsewhere, Held: p.Held, touched: maps.Clone(p.touched),
 		Mark: slices.DeleteFunc(slices.Clone(p.Mark), leftUnmarked), Unmark: slices.DeleteFunc(slices.Clone(p.Unmark), leftUnmarked),
 	}
 	maps.DeleteFunc(part.touched, func(k setKey, _ []dns.RR) bool { return left(k.owner) })

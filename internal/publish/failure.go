@@ -124,7 +124,7 @@ func (r *run) refused(signed bool, deed string) error {
 	case !signed:
 		return r.fail(KindRefused, "the server refuses to %s: we gave no key; give tsig_name and tsig_secret_file, or let the server take it from this address", deed)
 	}
-	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it, or the server is not the zone's primary. The key must be allowed to change SRV, CNAME and TXT records in the whole zone "+
+	return r.fail(KindRefused, "the server refuses to %s: key %s may not do it, or the server is not the zone's primary. The key must be allowed to change SRV, CNAME and TXT records, and with addresses A and AAAA, in the whole zone "+
 		"(BIND: update-policy or allow-update; PowerDNS: TSIG-ALLOW-DNSUPDATE, and it says so of a wrong secret or clock too)", deed, r.zone.Key.Name)
 }
 
@@ -135,7 +135,7 @@ func (r *run) unsigned(t *dns.TSIG) error {
 	case dns.RcodeBadSig:
 		return r.fail(KindSignature, "the server knows the key %s and finds our signature wrong (BADSIG): the secret or the algorithm is not the one that it has", r.zone.Key.Name)
 	case dns.RcodeBadKey:
-		return r.fail(KindKey, "the server says BADKEY: it does not know the key %s with %s, or (Knot DNS) the key may not change this zone or this type of record; "+
+		return r.fail(KindKey, "the server says BADKEY: it does not know the key %s with %s, or (Knot DNS) the key may not change this zone or this type of record, or the server is not the zone's primary; "+
 			"compare its name and algorithm with the server's, and what it may do", r.zone.Key.Name, r.zone.Key.Algorithm)
 	case dns.RcodeBadTime:
 		return r.fail(KindClock, "the server says BADTIME%s: set both clocks, by NTP for example", apart(t))

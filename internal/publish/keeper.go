@@ -19,12 +19,15 @@ type Task struct {
 	Brake    Brake         // its Fates are set anew each time
 	// Scope is that of a Job. Records of ours outside of it are told and left alone.
 	Scope func(owner string) bool
-	// Wanted returns what the zone should hold, and the fates of what it does not any more;
-	// ready is false as long as that is not known.
-	Wanted func() (records Records, fates Fates, ready bool)
+	// Wanted returns what the zone should hold, and the fates of what it does not any more. With an error
+	// the zone is left as it is: ErrNotYet while the first looks are under way, another when something fails.
+	Wanted func(context.Context) (Records, Fates, error)
 	// Publish carries a job out, as Zone.Publish does.
 	Publish func(context.Context, Job) (Plan, error)
 }
+
+// ErrNotYet says that it is not known yet what a zone should hold. It is no failure.
+var ErrNotYet = errors.New("it is not known yet what the zone should hold")
 
 // Keeper keeps zones in step with what is wanted, each by itself: it looks when it is
 // woken and once an interval, and changes a zone at most once an interval. What fails
@@ -44,14 +47,15 @@ type kept struct {
 	stop context.CancelFunc
 	wake chan struct{}
 
-	mu   sync.Mutex
-	task Task
+	mu     sync.Mutex
+	task   Task
+	status Status
 
 	// What follows belongs to the zone's goroutine.
-	missing  map[string]time.Time // the Brake's
-	changed  time.Time            // when it was last changed
-	failure  string               // what was last logged of it
-	reported []string             // the remarks of the last look
+	missing  map[service]time.Time // the Brake's
+	changed  time.Time             // when it was last changed
+	failure  string                // what was last logged of it
+	reported []string              // the remarks of the last look
 }
 
 // maxAtOnce bounds how many zones are looked at at once.
@@ -158,8 +162,12 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 
 // bring does what there is to do to a zone.
 func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
-	wanted, fates, ready := t.Wanted()
-	if !ready {
+	wanted, fates, err := t.Wanted(ctx)
+	if ctx.Err() != nil || errors.Is(err, ErrNotYet) {
+		return
+	}
+	if err != nil {
+		k.settle(z, t, Plan{}, nil, err)
 		return
 	}
 	t.Brake.Fates, t.Brake.missing = fates, z.missing
@@ -175,8 +183,14 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 	if !plan.Empty() {
 		z.changed = time.Now()
 	}
+	k.settle(z, t, plan, held, err)
+}
+
+// settle counts, tells and remembers how a look went.
+func (k *Keeper) settle(z *kept, t Task, plan Plan, held []Held, err error) {
 	k.count(plan, err)
 	k.tell(z, t, plan, held, err)
+	z.note(time.Now(), plan, z.reported, err)
 }
 
 func (k *Keeper) count(plan Plan, err error) {
@@ -192,17 +206,10 @@ func (k *Keeper) count(plan Plan, err error) {
 }
 
 // tell logs what is new: changes, what stays for now or is not ours, and a failure and
-// its end, once.
+// its end, once. A run that fails may have changed something before.
 func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 	log := k.log.With("zone", t.Name)
-	if err != nil {
-		if z.failure != err.Error() {
-			z.failure = err.Error()
-			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
-		}
-		return
-	}
-	if z.failure != "" {
+	if err == nil && z.failure != "" {
 		z.failure = ""
 		log.Info("DNS is in step again")
 	}
@@ -211,6 +218,13 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 	}
 	for _, rr := range plan.Add {
 		log.Info("DNS record published", "record", text(rr))
+	}
+	if err != nil {
+		if z.failure != err.Error() {
+			z.failure = err.Error()
+			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
+		}
+		return
 	}
 	report := remarks(plan, held)
 	for _, line := range report {
@@ -225,12 +239,16 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 func remarks(plan Plan, held []Held) []string {
 	var all []string
 	for _, f := range plan.Conflicts() {
-		all = append(all, "DNS record left alone: "+f.String()+"; mailconfd publish --adopt takes it over")
+		line := "DNS record left alone: " + f.String()
+		if f.Adoptable() {
+			line += "; mailconfd publish --adopt takes it over"
+		}
+		all = append(all, line)
 	}
 	if len(plan.Elsewhere) > 0 {
 		all = append(all, "DNS has records of ours for domains that are not listed: "+strings.Join(plan.Elsewhere, ", ")+"; mailconfd unpublish takes them back, domain by domain")
 	}
-	for _, h := range held {
+	for _, h := range slices.Concat(held, plan.Held) {
 		switch {
 		case h.Last:
 			all = append(all, "DNS record stays, since its domain would have no other for the same use: "+text(h.Record)+"; allow_empty lets it go")

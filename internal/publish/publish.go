@@ -54,7 +54,7 @@ type Job struct {
 	Mode  Mode
 	// KeepLast keeps the last record of ours that a domain has for retrieval or for
 	// submission, whatever is wanted, where what is wanted cannot be written because
-	// somebody else's record stands there.
+	// somebody else's record stands there. The plan says what it keeps, in Held.
 	KeepLast bool
 }
 

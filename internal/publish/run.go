@@ -25,8 +25,9 @@ type run struct {
 	seen zoneState
 	plan Plan
 
-	still  bool // the zone did not change while it was read
-	undone bool // what the server left out was undone once
+	still  bool     // the zone did not change while it was read
+	undone bool     // what the server left out was undone once
+	undid  []dns.RR // what the server left out the last time
 }
 
 func newRun(z Zone, job Job) *run {
@@ -62,6 +63,7 @@ func (r *run) read(ctx context.Context) error {
 		r.plan = Difference(state.records, state.wanted, state.ours, r.job.Mode)
 		if held := r.lastOf(state); r.job.KeepLast && len(held) > 0 {
 			r.plan = Difference(state.records, with(state.wanted, held), state.ours, r.job.Mode)
+			r.plan.Held = held
 		}
 		r.plan.Elsewhere = state.others
 		if r.still || len(r.plan.Foreign) == 0 {
@@ -106,7 +108,9 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			attempt = 0 // the next part
 		}
 		done.add(part)
-		if err := r.readBack(ctx, part); err != nil {
+		err = r.readBack(ctx, part)
+		done.undo(r.undid)
+		if err != nil {
 			return done, err
 		}
 	}
@@ -135,7 +139,7 @@ func (r *run) tooMany() error {
 func (p *Plan) add(part Plan) {
 	p.Add, p.Delete = append(p.Add, part.Add...), append(p.Delete, part.Delete...)
 	p.Mark, p.Unmark = append(p.Mark, part.Mark...), append(p.Unmark, part.Unmark...)
-	p.Foreign, p.Keep, p.Elsewhere = part.Foreign, part.Keep, part.Elsewhere
+	p.Foreign, p.Keep, p.Elsewhere, p.Held = part.Foreign, part.Keep, part.Elsewhere, part.Held
 }
 
 // maxUpdate leaves room for a signature.
@@ -191,13 +195,24 @@ func wait(ctx context.Context, d time.Duration) error {
 // all of it is there, and when somebody has changed it since: the next attempt sees to that.
 func (r *run) readBack(ctx context.Context, plan Plan) error {
 	before := r.seen.serial
+	again := false // what was left out was added by itself
+	r.undid = nil
 	deadline := time.Now().Add(settleTime)
 	for {
 		if err := r.read(ctx); err != nil {
 			return err
 		}
 		if missing := r.dropped(plan); len(missing) > 0 && r.still {
-			return r.undo(ctx, missing)
+			if !again && !slices.ContainsFunc(missing, isNoAlias) {
+				again = true
+				if err := r.addAlone(ctx, missing); !errors.Is(err, errChanged) {
+					if err != nil {
+						return err
+					}
+					continue
+				}
+			}
+			return r.undo(ctx, plan, missing)
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -209,6 +224,20 @@ func (r *run) readBack(ctx context.Context, plan Plan) error {
 			return err
 		}
 	}
+}
+
+func isNoAlias(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeCNAME }
+
+// addAlone adds aliases where nothing is any more. In a zone that it signs, Knot DNS 3.2 leaves out an alias whose
+// name had something else before the update, since the signatures of that are there until it is over.
+func (r *run) addAlone(ctx context.Context, aliases []dns.RR) error {
+	m := new(dns.Msg)
+	m.SetUpdate(dns.Fqdn(r.zone.Name))
+	for _, rr := range aliases {
+		m.NameNotUsed([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: keyOf(rr).owner}}})
+	}
+	m.Insert(copies(aliases))
+	return r.update(ctx, m)
 }
 
 // dropped returns the records of a plan that are not there although their markers are, nor
@@ -230,25 +259,56 @@ func otherTTL(set []dns.RR, rr dns.RR) bool {
 	return slices.ContainsFunc(set, func(other dns.RR) bool { return data(other) == data(rr) })
 }
 
-// undo takes away the markers of records that are not there, so that the next attempt sees the zone as it
-// is. It is an error when that does not help: at the second time, or when the server changes TTLs.
-func (r *run) undo(ctx context.Context, missing []dns.RR) error {
-	var undo Plan
+// undo takes away the markers of records that are not there, and puts back what was taken away for an alias
+// among them, so that the next attempt sees the zone as it was. It is an error when that does not help: at
+// the second time, or when the server changes TTLs.
+func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
+	undo := Plan{touched: map[setKey][]dns.RR{}}
+	there := bySet(r.seen.records)
 	for _, rr := range missing {
 		undo.Unmark = append(undo.Unmark, Mark(rr))
+		for _, gone := range plan.replacedBy(rr) {
+			undo.Add = append(undo.Add, gone)
+			undo.touched[keyOf(gone)] = there[keyOf(gone)]
+			if m := Mark(gone); slices.Contains(plan.Unmark, m) {
+				undo.Mark = append(undo.Mark, m)
+			}
+		}
 	}
-	if err := r.update(ctx, r.message(undo)); err != nil && !errors.Is(err, errChanged) {
+	err := r.update(ctx, r.message(undo))
+	if err != nil && !errors.Is(err, errChanged) {
 		return err
 	}
-	first := missing[0]
-	if set := bySet(r.seen.records)[keyOf(first)]; otherTTL(set, first) {
+	if err == nil {
+		r.undid = missing
+	}
+	first, again := missing[0], r.undone
+	r.undone = true
+	if set := there[keyOf(first)]; otherTTL(set, first) {
 		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
-	if r.undone {
-		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why", text(first))
+	if again {
+		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name", text(first))
 	}
-	r.undone = true
 	return nil
+}
+
+// replacedBy returns what a plan takes away to make room for an alias.
+func (p Plan) replacedBy(alias dns.RR) []dns.RR {
+	if alias.Header().Rrtype != dns.TypeCNAME {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p.Delete), func(rr dns.RR) bool {
+		return keyOf(rr).owner != keyOf(alias).owner || keyOf(rr) == keyOf(alias)
+	})
+}
+
+// undo takes out of what was done what was undone.
+func (p *Plan) undo(undone []dns.RR) {
+	for _, rr := range undone {
+		p.Delete = without(p.Delete, p.replacedBy(rr))
+	}
+	p.Add = without(p.Add, undone)
 }
 
 // lastOf returns the records that the plan would take away although they are a domain's

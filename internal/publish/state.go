@@ -102,9 +102,14 @@ type reading struct {
 	records []dns.RR
 }
 
-// besideAliases are the types that are looked for where an alias is wanted and there is
-// none: any record would be in its way. One of a rarer type is met by a prerequisite.
-var besideAliases = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeHTTPS, dns.TypeCAA, dns.TypeNS}
+// besideAliases are the types that are looked for where an alias is wanted and there is none: any record
+// would be in its way, but for those that DNSSEC puts there. The rest of them shows in an answer to ANY,
+// if at all.
+var besideAliases = []uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeHTTPS, dns.TypeCAA, dns.TypeNS,
+	dns.TypeSSHFP, dns.TypeTLSA, dns.TypeLOC, dns.TypeNAPTR, dns.TypePTR, dns.TypeSVCB, dns.TypeURI, dns.TypeHINFO, dns.TypeRP,
+	dns.TypeCERT, dns.TypeDNAME, dns.TypeSPF, dns.TypeOPENPGPKEY, dns.TypeSMIMEA, dns.TypeAFSDB, dns.TypeDHCID,
+}
 
 // set reads a set, or the alias that stands in its place. Of a set of aliases it reads
 // what else is at the name.
@@ -113,9 +118,42 @@ func (r *reading) set(ctx context.Context, k setKey) error {
 	if err != nil || k.rrtype != dns.TypeCNAME || !nothing {
 		return err
 	}
+	if err := r.any(ctx, k.owner); err != nil {
+		return err
+	}
+	var left []uint16
 	for _, rrtype := range besideAliases {
+		if !r.asked[setKey{k.owner, rrtype}] {
+			left = append(left, rrtype)
+		}
+	}
+	// One question more tells most often that there is nothing else.
+	if none, err := r.run.none(ctx, k.owner, left); none || err != nil {
+		return err
+	}
+	for _, rrtype := range left {
 		if _, err := r.query(ctx, setKey{k.owner, rrtype}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// any takes in what a server tells of a name when it is asked for everything. It may tell a part
+// only (RFC 8482), so nothing follows from what it does not tell, nor from a refusal.
+func (r *reading) any(ctx context.Context, owner string) error {
+	answer, err := r.run.ask(ctx, owner, dns.TypeANY)
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e.Kind != KindUnreachable:
+		return nil
+	case err != nil:
+		return err
+	}
+	for k, set := range bySet(answer.Answer) {
+		if k.owner == owner && !besidesAlias(k.rrtype) && !r.asked[k] {
+			r.asked[k] = true
+			r.records = append(r.records, set...)
 		}
 	}
 	return nil
@@ -191,6 +229,21 @@ func (r *run) exists(ctx context.Context, k setKey) (bool, error) {
 	return false, fmt.Errorf("ask whether %s is real: %w", k.owner, err)
 }
 
+// none asks whether none of these sets is in the zone. false says nothing: a server may not let us ask.
+func (r *run) none(ctx context.Context, owner string, rrtypes []uint16) (bool, error) {
+	m := new(dns.Msg)
+	m.SetUpdate(dns.Fqdn(r.zone.Name))
+	for _, rrtype := range rrtypes {
+		require(m, setKey{owner, rrtype}, nil)
+	}
+	err := r.update(ctx, m)
+	var e *Error
+	if errors.Is(err, errChanged) || errors.As(err, &e) && e.Kind != KindUnreachable {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // message makes the update of a plan: prerequisites that say what was read, then what
 // is taken away, then what is added.
 func (r *run) message(p Plan) *dns.Msg {
@@ -223,10 +276,11 @@ func require(m *dns.Msg, k setKey, set []dns.RR) {
 	m.Used(copies(set))
 }
 
-// requireAlone lets an alias be added only where nothing is (RFC 2136 section 2.4.5), and anything else
-// only where no alias is. Servers would leave out what does not fit, and say yes.
+// requireAlone lets an alias be added only where nothing is (RFC 2136 section 2.4.5), or where it replaces
+// something, nothing else; and anything else only where no alias is. Servers would leave out what does
+// not fit, and say yes.
 func (r *run) requireAlone(m *dns.Msg, p Plan) {
-	replaced, aliased := map[string]bool{}, map[string]bool{}
+	there, replaced, aliased := bySet(r.seen.records), map[string]bool{}, map[string]bool{}
 	for _, rr := range p.Delete {
 		replaced[keyOf(rr).owner] = true
 	}
@@ -236,6 +290,13 @@ func (r *run) requireAlone(m *dns.Msg, p Plan) {
 		switch {
 		case k.rrtype == dns.TypeCNAME && !replaced[k.owner]:
 			m.NameNotUsed(name)
+		case k.rrtype == dns.TypeCNAME && len(there[k]) == 0:
+			for _, rrtype := range besideAliases {
+				// What is there has a prerequisite of its own, since it is taken away.
+				if other := (setKey{k.owner, rrtype}); len(there[other]) == 0 {
+					require(m, other, nil)
+				}
+			}
 		case k.rrtype != dns.TypeCNAME && !aliased[k.owner] && len(p.touched[setKey{k.owner, dns.TypeCNAME}]) == 0:
 			aliased[k.owner] = true
 			m.RRsetNotUsed(name)

@@ -140,6 +140,12 @@ func (p *primary) update(t testing.TB, key string, at time.Time, change func(*dn
 	t.Helper()
 	m := new(dns.Msg).SetUpdate("example.test.")
 	change(m)
+	return p.send(t, key, at, m)
+}
+
+// send sends a message, signed with a key, and returns the answer.
+func (p *primary) send(t testing.TB, key string, at time.Time, m *dns.Msg) *dns.Msg {
+	t.Helper()
 	client := &dns.Client{Net: "tcp", Timeout: 5 * time.Second}
 	if key != "" {
 		name, secret, _ := strings.Cut(key, "=")

@@ -19,8 +19,8 @@ import (
 // zoneGrace is how long a service stays in the zone after its last success in TestPublishZone.
 const zoneGrace = 12 * time.Second
 
-// publishConfig is configFile with a zone to keep.
-func publishConfig(t *testing.T, w *world, server string) string {
+// publishConfig is configFile with a zone to keep, and more lines about it.
+func publishConfig(t *testing.T, w *world, server string, more ...string) string {
 	t.Helper()
 	secret := filepath.Join(w.dir, "tsig")
 	writeFile(t, secret, secretOf("mailconfd")+"\n", 0o600)
@@ -37,7 +37,7 @@ publish:
     tsig_name: mailconfd
     tsig_secret_file: %q
     interval: 1s
-`, server, secret), 0o644)
+%s`, server, secret, strings.Join(more, "")), 0o644)
 	return file
 }
 
@@ -105,6 +105,52 @@ func TestPublishZone(t *testing.T) {
 	finds(t, p, "mail.example.test:587 mail.example.test:993")
 	d.stop()
 
+	run(t, 0, "unpublish", "--config", config)
+	if diff := cmp.Diff(before, p.records(t)); diff != "" {
+		t.Errorf("taken back (-before +after):\n%s", diff)
+	}
+}
+
+// TestPublishAliases: from an empty zone, one command publishes aliases of a set that is kept elsewhere. When a port of
+// the mail server goes and comes back, serve changes nothing in the zone.
+func TestPublishAliases(t *testing.T) {
+	w := newWorld(t)
+	p := startBIND(t, bindAddress, "@ 300 IN SOA ns hostmaster 1 3600 600 86400 60\n@ 300 IN NS ns\nns 300 IN A 127.0.0.1\n")
+	before := p.records(t)
+	config := publishConfig(t, w, p.address, "    delegate_to: hoster.test\n    config_host: config.hoster.test\n    mailconf: true\n")
+	run(t, 0, "publish", "--config", config)
+	want := append([]string{`example.test. 3600 IN TXT "mailconf=https://autoconfig.example.test/mail/config-v1.1.xml"`}, before...)
+	for _, label := range []string{
+		"_submission._tcp", "_submissions._tcp", "_imap._tcp", "_imaps._tcp", "_pop3._tcp", "_pop3s._tcp", "_sieve._tcp", "_autodiscover._tcp",
+		"autoconfig", "autodiscover",
+	} {
+		want = append(want, fmt.Sprintf("%s.example.test. 3600 IN CNAME %s.hoster.test.", label, label))
+	}
+	published := p.records(t)
+	if diff := cmp.Diff(sorted(want), rest(published)); diff != "" {
+		t.Fatalf("the zone (-want +got):\n%s", diff)
+	}
+	serial := dig(t, p, "example.test", "SOA")
+	run(t, 0, "publish", "--dry-run", "--config", config)
+
+	d := startDaemon(t, "mailconfd", w.dir, exec.Command(program(t), "serve", "--config", config))
+	says := func(port, security string) {
+		t.Helper()
+		settles(t, d, autoconfigRequest, readAutoconfig, []setting{
+			{"imap", mailName, "993", "SSL", "password-cleartext", "%EMAILADDRESS%"},
+			{"pop3", mailName, "995", "SSL", "password-cleartext", "%EMAILADDRESS%"},
+			{"smtp", mailName, port, security, "password-cleartext", "%EMAILADDRESS%"},
+		})
+	}
+	says("587", "STARTTLS")
+	w.postfix.listen(t, submissions)
+	says("465", "SSL")
+	w.postfix.listen(t, submission, submissions)
+	says("587", "STARTTLS")
+	d.stop()
+	if diff := cmp.Diff(published, p.records(t)); diff != "" || dig(t, p, "example.test", "SOA") != serial {
+		t.Errorf("serial %q, then %q; the zone (-published +now):\n%s", serial, dig(t, p, "example.test", "SOA"), diff)
+	}
 	run(t, 0, "unpublish", "--config", config)
 	if diff := cmp.Diff(before, p.records(t)); diff != "" {
 		t.Errorf("taken back (-before +after):\n%s", diff)

@@ -31,7 +31,11 @@ type Source struct {
 	All    []overview.Known
 	Seen   map[settings.Service][]settings.Observation // changes, the newest first
 	Broken error                                       // what the store answers
+	Kept   []overview.Zone
 }
+
+// Zones is overview.Source's.
+func (s Source) Zones() []overview.Zone { return s.Kept }
 
 // Known is overview.Source's.
 func (s Source) Known() iter.Seq[overview.Known] { return slices.Values(s.All) }
@@ -113,6 +117,13 @@ func World() Source {
 		s.Seen[seen[i].Service] = seen[i : i+1]
 	}
 	s.addTroubled()
+	at := func(d time.Duration) *time.Time { t := Now.Add(-d); return &t }
+	s.Kept = []overview.Zone{
+		{Zone: "example.org", Server: "192.0.2.53:53", Looked: at(5 * time.Minute), Changed: at(50 * time.Hour), Failed: at(49 * time.Hour), Failure: "connect: " + Rude},
+		{Zone: "early.example", Server: "192.0.2.53:53"},
+		{Zone: "troubled.example", Server: "[2001:db8::53]:5353", Looked: at(time.Minute), Failed: at(time.Minute), Failing: true, Failure: "the server says: " + Rude},
+		{Zone: "edited.example", Server: "192.0.2.53:53", Looked: at(time.Minute), Changed: at(time.Minute), Remarks: []string{"DNS record left alone: " + Rude}},
+	}
 	p = settingstest.Provider("submission://smtp.early.example:587", "imaps://imap.early.example:993")
 	p.Name = "early"
 	s.Add(p, nil)

@@ -28,6 +28,7 @@ type Primary struct {
 	fault   func(query, answer *dns.Msg, w dns.ResponseWriter) bool
 	updates int
 	frozen  []dns.RR // what is answered from while updates go elsewhere
+	signs   bool
 }
 
 // Start serves a zone from the text of a zone file that begins with its SOA record. Secrets
@@ -98,6 +99,10 @@ func (p *Primary) Lag(on bool) {
 		p.frozen = slices.Clone(p.records)
 	}
 }
+
+// Sign lets an alias be left out where other records stood before the update, even when it takes them away, as Knot
+// DNS does in a zone that it signs. There are no signatures.
+func (p *Primary) Sign(on bool) { p.mu.Lock(); defer p.mu.Unlock(); p.signs = on }
 
 // Updates returns how many updates with changes were carried out.
 func (p *Primary) Updates() int { p.mu.Lock(); defer p.mu.Unlock(); return p.updates }
@@ -210,7 +215,7 @@ func (p *Primary) answer(query, answer *dns.Msg) {
 		}
 	}
 	for _, rr := range found {
-		if t := rr.Header().Rrtype; t == q.Qtype || t == dns.TypeCNAME {
+		if t := rr.Header().Rrtype; t == q.Qtype || t == dns.TypeCNAME || q.Qtype == dns.TypeANY {
 			rr = dns.Copy(rr)
 			rr.Header().Name = q.Name
 			answer.Answer = append(answer.Answer, rr)

@@ -30,7 +30,11 @@ func (p *Primary) update(m *dns.Msg) int {
 	if len(m.Ns) == 0 {
 		return dns.RcodeSuccess
 	}
+	were := slices.Clone(p.records)
 	for _, rr := range m.Ns {
+		if p.signs && rr.Header().Rrtype == dns.TypeCNAME && rr.Header().Class == dns.ClassINET && occupied(were, rr) {
+			continue
+		}
 		p.change(rr)
 	}
 	p.bump()
@@ -70,6 +74,13 @@ func (p *Primary) prerequisites(all []dns.RR) int {
 		}
 	}
 	return dns.RcodeSuccess
+}
+
+// occupied tells whether an alias's name has something else.
+func occupied(records []dns.RR, alias dns.RR) bool {
+	return slices.ContainsFunc(records, func(rr dns.RR) bool {
+		return dns.CanonicalName(rr.Header().Name) == dns.CanonicalName(alias.Header().Name) && rr.Header().Rrtype != dns.TypeCNAME
+	})
 }
 
 // set returns the records of a name and type, or of the name.
