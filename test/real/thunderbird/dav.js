@@ -1,6 +1,6 @@
 // Looks for the calendars and address books of an address, with nothing else known but the password, by the code behind
 // "New Calendar, On the Network" and "New Address Book, CardDAV".
-// Arguments: the address, the password. Result: {calendars, books}, lists of URLs.
+// Arguments: the address, the password. Result: see foundDAV in dav_test.go.
 const [address, password, done] = arguments;
 
 const { CalDavProvider } = ChromeUtils.importESModule("resource:///modules/CalDavProvider.sys.mjs");
@@ -9,8 +9,14 @@ const { CardDAVUtils } = ChromeUtils.importESModule("resource:///modules/CardDAV
 async function find() {
   const domain = address.split("@")[1];
   const calendars = await CalDavProvider.detectCalendars(address, password, domain);
-  const books = await CardDAVUtils.detectAddressBooks(address, password, `https://${domain}`);
-  return { calendars: calendars.map(c => c.uri.spec), books: books.map(b => b.url.href) };
+  let books = [];
+  let trouble = "";
+  try {
+    books = await CardDAVUtils.detectAddressBooks(address, password, `https://${domain}`);
+  } catch (error) {
+    trouble = String(error); // so it says that it found none
+  }
+  return { calendars: calendars.map(c => c.uri.spec), books: books.map(b => b.url.href), trouble };
 }
 
 find().then(value => done({ value }), error => done({ error: `${error}\n${error.stack}` }));
