@@ -27,7 +27,7 @@ const (
 func startCyrus(t *testing.T, w *world) {
 	t.Helper()
 	dir := filepath.Join(w.dir, "cyrus")
-	finish(t, exec.Command("install", "-d", "-o", "cyrus", "-g", "mail", dir, dir+"/config", dir+"/spool"))
+	finish(t, exec.Command("install", "-d", "-o", "cyrus", "-g", "mail", dir, dir+"/config", dir+"/config/socket", dir+"/spool"))
 	certificate := w.authority.issue(t, cyrusName).file
 	finish(t, exec.Command("chown", "cyrus", certificate))
 	config, services := filepath.Join(dir, "imapd.conf"), filepath.Join(dir, "cyrus.conf")

@@ -176,12 +176,16 @@ type foundDAV struct {
 
 // TestPublishDAV lets mailconfd put the services of a server into a zone that has nothing of the kind. Clients that know
 // an address and a password, and find nothing before, then find the calendar, the address book and the JMAP session.
-// The domain has no web server, so that only the records lead them there.
+// The domain has no web server, so that only the records lead them there. What records with a bare redirect to plain http
+// or to another host would lead to is nothing either.
 func TestPublishDAV(t *testing.T) {
 	w := newDAVWorld(t)
 	b := startThunderbird(t, w)
-	if found := findDAV(t, b); len(found.Calendars)+len(found.Books) > 0 {
-		t.Fatalf("found without a record: %+v", found)
+	for _, records := range []string{"", srvDAV(downgradeSite), srvDAV(elsewhereSite)} {
+		w.names.load(t, zoneFile(davHosts()+records))
+		if found := findDAV(t, b); len(found.Calendars)+len(found.Books) > 0 {
+			t.Fatalf("found by the records %q: %+v", records, found)
+		}
 	}
 	for _, test := range []struct {
 		host                       string
@@ -244,6 +248,11 @@ func TestPublishDAV(t *testing.T) {
 			}
 		})
 	}
+}
+
+// srvDAV are records that name a site, without a path.
+func srvDAV(s site) string {
+	return fmt.Sprintf("_caldavs._tcp IN SRV 0 1 443 %[1]s.\n_carddavs._tcp IN SRV 0 1 443 %[1]s.\n", s.name)
 }
 
 // davConfig is the configuration of a domain with these services alone, and a zone to keep.
