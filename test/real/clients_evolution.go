@@ -11,7 +11,7 @@ import (
 // name them.
 const buildEvolution = `gcc -o evolution evolution.c -L/usr/lib/evolution -Wl,-rpath,/usr/lib/evolution \
   -l:libevolution-util.so.0 -l:libedataserver-1.2.so.27 -l:libcamel-1.2.so.64 -l:libglib-2.0.so.0
-exec dbus-run-session -- ./evolution "$1"`
+exec dbus-run-session -- ./evolution "$@"`
 
 // askEvolution asks the library of Evolution's account assistant.
 func askEvolution(t *testing.T, w *world, address string) account {

@@ -15,6 +15,9 @@ packages=(
   postgresql                                       # initdb and postgres; its service is not started
   bind9-utils knot-dnssecutils                     # named-checkzone, kzonecheck
   bind9 knot bind9-dnsutils                        # name servers that take updates; dig, nsupdate
+  cyrus-common cyrus-caldav sasl2-bin              # CalDAV, CardDAV and JMAP; the password of its user
+  radicale                                         # CalDAV and CardDAV
+  apache2-bin                                      # a proxy before it, and sites that have none of these
   iproute2 util-linux                              # ip; unshare and nsenter
   accountwizard libevolution evolution-data-server # KDE's ispdb; Evolution's library
   geary claws-mail aerc                            # clients with a window, or in a terminal

@@ -101,6 +101,7 @@ type service struct {
 	Basis     string     `json:"basis"`
 	TLS       *facts     `json:"tls"`
 	Auth      []string   `json:"auth"`
+	Path      string     `json:"path"`
 	Failure   *remark    `json:"failure"`
 	Warnings  []remark   `json:"warnings"`
 	Addresses []sighting `json:"addresses"`

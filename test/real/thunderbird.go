@@ -54,6 +54,8 @@ var (
 	sendScript string
 	//go:embed thunderbird/receive.js
 	receiveScript string
+	//go:embed thunderbird/dav.js
+	davScript string
 )
 
 // thunderbird is a Thunderbird without a screen, as Debian packages it. One serves many discoveries: it keeps nothing

@@ -1,10 +1,10 @@
 // Asks Evolution's library what Evolution's account assistant would set up, without a window.
-// Usage: evolution ADDRESS
+// Usage: evolution ADDRESS [collections]
 //
 // It runs the look-ups that Evolution 3.46 has (autoconfig and SRV among them), takes the best incoming and the best
 // outgoing result in Evolution's own order, and prints each, after a line with a number sign and its kind, as the data
 // source that Evolution would keep: a key file with the groups [Authentication] and [Security]. What each look-up had to
-// say goes to standard error.
+// say goes to standard error. With "collections" it prints instead the data source with all calendars and address books.
 //
 // The functions are declared here, because the headers would bring a whole desktop's worth of development packages.
 #include <stdio.h>
@@ -39,7 +39,7 @@ const char *e_config_lookup_result_get_protocol(void *result);
 int e_config_lookup_result_configure_source(void *result, void *lookup, void *source);
 
 // EConfigLookupResultKind
-enum { MAIL_RECEIVE = 2, MAIL_SEND = 3 };
+enum { COLLECTION = 1, MAIL_RECEIVE = 2, MAIL_SEND = 3 };
 
 static void run_workers(void *lookup, const char *address) {
   void *parameters = e_named_parameters_new();
@@ -71,9 +71,19 @@ static int print_best(void *lookup, int kind, const char *extension) {
   return 0;
 }
 
+// print_collections prints one source that all results for collections have filled, each its part.
+static int print_collections(void *lookup) {
+  void *source = e_source_new(NULL, NULL, NULL);
+  e_source_backend_set_backend_name(e_source_get_extension(source, "Collection"), "webdav");
+  for (GSList *l = e_config_lookup_dup_results(lookup, COLLECTION, NULL); l; l = l->next)
+    if (!e_config_lookup_result_configure_source(l->data, lookup, source)) return 1;
+  printf("%s\n", e_source_to_string(source, NULL));
+  return 0;
+}
+
 int main(int count, char **arguments) {
   const char *home = getenv("HOME");
-  if (count != 2 || !home) return 2;
+  if (count < 2 || !home) return 2;
   camel_init(home, 1);
   camel_provider_init();
   e_source_camel_register_types();
@@ -86,5 +96,6 @@ int main(int count, char **arguments) {
   if (!e_module_load_file("/usr/lib/evolution/modules/module-config-lookup.so")) return 2;
   void *lookup = e_config_lookup_new(registry);
   run_workers(lookup, arguments[1]);
+  if (count == 3) return print_collections(lookup);
   return print_best(lookup, MAIL_RECEIVE, "Mail Account") + print_best(lookup, MAIL_SEND, "Mail Transport");
 }
