@@ -99,6 +99,6 @@ type publishEntry struct {
 	AllowEmpty     bool          `yaml:"allow_empty" default:"false" doc:"may a domain lose its last record for retrieval, or for submission, because nothing works?"`
 	DelegateTo     string        `yaml:"delegate_to" doc:"the domain at which the set is kept: the other domains in the zone get aliases of it; empty: each gets its own set"`
 	ConfigHost     string        `yaml:"config_host" doc:"host that answers autoconfig and Autodiscover; empty: canonical_host"`
-	Addresses      bool          `yaml:"addresses" default:"false" doc:"do autoconfig and autodiscover get the addresses of that host, instead of aliases? They are looked up each time"`
+	Addresses      bool          `yaml:"addresses" default:"false" doc:"do autoconfig, autodiscover and ua-auto-config get the addresses of that host, instead of aliases? They are looked up each time"`
 	Mailconf       bool          `yaml:"mailconf" default:"false" doc:"is there a TXT record mailconf= at the domain itself, which only Himalaya reads?"`
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,7 @@ func FuzzWebInsideTLS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		for _, url := range []string{"caldavs://mail.example.org", "jmap://mail.example.org"} {
 			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex // one connection ends before the next begins, in its client's eyes
 				answers := bytes.Split(said, []byte(next))
 				o := look(t, url, func(_ string, conn net.Conn) {
 					secure := tls.Server(conn, config)
@@ -155,6 +157,8 @@ func FuzzWebInsideTLS(f *testing.F) {
 					if err != nil || request.Header.Get("Authorization")+request.Header.Get("Cookie") != "" || request.Host != "mail.example.org" {
 						t.Errorf("the request is %+v, %v", request, err)
 					}
+					mu.Lock()
+					defer mu.Unlock()
 					if len(answers) > 0 {
 						_, _ = secure.Write(answers[0])
 						answers = answers[1:]

@@ -11,8 +11,12 @@ const (
 	autodiscoverSRV  = "_autodiscover._tcp"
 	autoconfigHost   = "autoconfig"
 	autodiscoverHost = "autodiscover"
-	apex             = "@" // the domain itself
+	paccHost         = "ua-auto-config" // of PACC (draft-ietf-mailmaint-pacc)
+	apex             = "@"              // the domain itself
 )
+
+// hostLabels are the names that clients ask over HTTPS.
+var hostLabels = []string{autoconfigHost, autodiscoverHost, paccHost}
 
 // mailconf begins the TXT record that names the autoconfig document. No specification
 // has it.
@@ -32,7 +36,7 @@ func (c *compiler) config(opt Options) {
 		Readers: readers(autodiscoverSRV),
 	}, autodiscoverSRV, 0, 1, 443, dns.Fqdn(c.host))
 	said := false
-	for _, label := range []string{autoconfigHost, autodiscoverHost} {
+	for _, label := range hostLabels {
 		if reason := c.taken(label); reason != "" {
 			c.withholdName(label, reason)
 			continue
@@ -57,10 +61,18 @@ func (c *compiler) taken(label string) string {
 	return ""
 }
 
+// hostWhy says what a host name is for.
+func hostWhy(label string) string {
+	if label == paccHost {
+		return "clients of PACC ask this name, and go on where the answer is 404, as it is yet; the certificate there must hold it"
+	}
+	return "mail clients ask this name for their settings; the certificate there must hold it"
+}
+
 // hostName lets a name lead to the configuration host: by its addresses, or as its alias.
 func (c *compiler) hostName(label string, ips []netip.Addr) {
 	r := Record{
-		Why:     "mail clients ask this name for their settings; the certificate there must hold it",
+		Why:     hostWhy(label),
 		Readers: readers(label),
 	}
 	if len(ips) == 0 {

@@ -49,14 +49,14 @@ func Delegate(p settings.Provider, domain, to string, opt Options) (Set, error) 
 // delegateHosts adds the host names, and what cannot be an alias.
 func (c *compiler) delegateHosts(opt Options) {
 	said := false
-	for _, label := range []string{autoconfigHost, autodiscoverHost} {
+	for _, label := range hostLabels {
 		if reason := c.taken(label); reason != "" {
 			c.withholdName(label, reason)
 			continue
 		}
 		said = said || label == autoconfigHost
 		c.speak(label, "CNAME")
-		c.alias(label, "mail clients ask this name for their settings; the certificate there must hold it")
+		c.alias(label, hostWhy(label))
 	}
 	if opt.Mailconf {
 		c.mailconf(said)

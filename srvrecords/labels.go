@@ -28,6 +28,7 @@ var readings = []reading{
 	{"_autodiscover._tcp", []string{"Outlook", "Thunderbird", "SnappyMail"}},
 	{"autoconfig", []string{"Thunderbird", "Thunderbird for Android", "Delta Chat", "KMail", "Evolution", "FairEmail", "Geary", "GNOME Online Accounts", "Nextcloud Mail", "Mailspring", "SnappyMail", "Horde", "aerc", "Himalaya"}},
 	{"@", []string{"Himalaya"}},
+	{"ua-auto-config", []string{"Himalaya"}},
 	{"autodiscover", []string{"Outlook", "Thunderbird", "Delta Chat", "FairEmail", "SnappyMail"}},
 }
 

@@ -48,8 +48,8 @@ type Options struct {
 	// it the set holds the records by which clients find that server. They stand for the
 	// server, not for a service, and so do not come and go with what is verified.
 	ConfigHost string
-	// ConfigAddresses are the addresses of ConfigHost. With them autoconfig and
-	// autodiscover are address records; without, aliases of ConfigHost.
+	// ConfigAddresses are the addresses of ConfigHost. With them autoconfig,
+	// autodiscover and ua-auto-config are address records; without, aliases of ConfigHost.
 	ConfigAddresses []netip.Addr
 	// Mailconf adds a TXT record that names the autoconfig document. It stands at the
 	// domain itself, where other TXT records do (SPF), and only Himalaya reads it.

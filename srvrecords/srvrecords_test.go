@@ -298,7 +298,8 @@ func TestAliases(t *testing.T) {
 	t.Parallel()
 	p := settingstest.Provider("imaps://autodiscover.example.org") // declared, and never seen to work
 	set := compile(t, past{}.verify(p), "example.org", srvrecords.Options{ConfigHost: "autoconfig.example.org."})
-	if diff := cmp.Diff([]string{"_autodiscover._tcp.example.org. 0 1 443 autoconfig.example.org."}, lines(set)); diff != "" {
+	records := []string{"_autodiscover._tcp.example.org. 0 1 443 autoconfig.example.org.", "ua-auto-config.example.org. autoconfig.example.org."}
+	if diff := cmp.Diff(records, lines(set)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
 	var withheld []string

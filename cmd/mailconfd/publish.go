@@ -68,7 +68,7 @@ Exit 1: records of others are in the way, or with --dry-run, there is something 
 	f.StringVar(&p.mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
 	f.StringVar(&p.configHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: config_host of the zone, or canonical_host)")
 	f.StringVar(&p.zone.DelegateTo, "delegate-to", "", "with --server: `DOMAIN` at which the set is kept; the others get aliases of it")
-	f.BoolVar(&p.zone.Addresses, "addresses", false, "with --server: give autoconfig and autodiscover the addresses of the configuration host instead of aliases")
+	f.BoolVar(&p.zone.Addresses, "addresses", false, "with --server: give autoconfig, autodiscover and ua-auto-config the addresses of the configuration host instead of aliases")
 	f.BoolVar(&p.zone.Mailconf, "mailconf", false, "with --server: add the TXT record mailconf= at the domain itself, which only Himalaya reads")
 	f.DurationVar(&p.zone.TTL, "ttl", srvrecords.DefaultTTL, "with --server: `TIME` that resolvers may keep a record")
 	f.BoolVar(&p.adopt, "adopt", false, "take over what others have written in the place of our records")

@@ -62,7 +62,7 @@ something differs.`,
 	f.StringVar(&r.as, "format", "", "`FORMAT` of the records: zone, json (one object a domain), nsupdate, octodns or dnscontrol (default zone); of --check: table or json")
 	f.DurationVar(&r.options.TTL, "ttl", srvrecords.DefaultTTL, "`TIME` that resolvers may keep a record")
 	f.StringVar(&r.options.ConfigHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: canonical_host of the configuration)")
-	f.BoolVar(&r.addresses, "addresses", false, "give autoconfig and autodiscover the addresses of that host instead of aliases")
+	f.BoolVar(&r.addresses, "addresses", false, "give autoconfig, autodiscover and ua-auto-config the addresses of that host instead of aliases")
 	f.BoolVar(&r.options.Mailconf, "mailconf", false, "add the TXT record mailconf= at the domain itself, which only Himalaya reads")
 	f.StringVar(&r.options.Zone, "zone", "", "`ZONE` that the domain is in, where it has none of its own")
 	f.StringVar(&r.delegateTo, "delegate-to", "", "`DOMAIN` at which the set is kept: print aliases of it")
