@@ -67,7 +67,7 @@ func TestPublishZone(t *testing.T) {
 			t.Errorf("dig %s: %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"autoconfig", "autodiscover"} {
+	for _, name := range []string{"autoconfig", "autodiscover", "ua-auto-config"} {
 		if got := dig(t, p, name+".example.test", "CNAME"); got != "www.example.test." {
 			t.Errorf("dig %s: %q", name, got)
 		}
@@ -122,7 +122,7 @@ func TestPublishAliases(t *testing.T) {
 	want := append([]string{`example.test. 3600 IN TXT "mailconf=https://autoconfig.example.test/mail/config-v1.1.xml"`}, before...)
 	for _, label := range []string{
 		"_submission._tcp", "_submissions._tcp", "_imap._tcp", "_imaps._tcp", "_pop3._tcp", "_pop3s._tcp", "_sieve._tcp", "_autodiscover._tcp",
-		"autoconfig", "autodiscover",
+		"autoconfig", "autodiscover", "ua-auto-config",
 	} {
 		want = append(want, fmt.Sprintf("%s.example.test. 3600 IN CNAME %s.hoster.test.", label, label))
 	}
