@@ -68,12 +68,13 @@ publish:
 		"_submissions._tcp.hoster.test. 3600 IN SRV 0 1 465 mail.hoster.test.",
 		"autoconfig.customer.hoster.test. 3600 IN CNAME autoconfig.hoster.test.",
 		"autodiscover.customer.hoster.test. 3600 IN CNAME autodiscover.hoster.test.",
+		"ua-auto-config.customer.hoster.test. 3600 IN CNAME ua-auto-config.hoster.test.",
 		`customer.hoster.test. 3600 IN TXT "mailconf=https://autoconfig.customer.hoster.test/mail/config-v1.1.xml"`,
 		`hoster.test. 3600 IN TXT "mailconf=https://autoconfig.hoster.test/mail/config-v1.1.xml"`,
 	}
 	hosts := func(records ...string) []string {
 		all := slices.Clone(set)
-		for _, name := range []string{"autoconfig", "autodiscover"} {
+		for _, name := range []string{"autoconfig", "autodiscover", "ua-auto-config"} {
 			for _, r := range records {
 				all = append(all, name+".hoster.test. 3600 IN "+r)
 			}
