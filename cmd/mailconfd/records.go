@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"mailconfd/config"
 	"mailconfd/internal/outside"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
@@ -23,12 +25,12 @@ type recordSets struct {
 	mailHost string
 	as       string // the form, or the format of a check
 
-	options    srvrecords.Options
-	addresses  bool   // of the configuration host, in place of aliases
-	delegateTo string // the domain at which one set is kept for all
-	template   bool
-	server     string // for nsupdate
-	check      bool
+	zone     config.Zone // of the flags
+	flags    *pflag.FlagSet
+	book     *addressBook
+	template bool
+	server   string // for nsupdate
+	check    bool
 }
 
 func (a *app) records() *cobra.Command {
@@ -60,15 +62,16 @@ something differs.`,
 	f.BoolVar(&r.probeNow, "probe", false, "look at the mail servers now, whatever a daemon knows")
 	f.StringVar(&r.mailHost, "mail-host", "", "`HOST` whose default ports are the services, instead of a configuration")
 	f.StringVar(&r.as, "format", "", "`FORMAT` of the records: zone, json (one object a domain), nsupdate, octodns or dnscontrol (default zone); of --check: table or json")
-	f.DurationVar(&r.options.TTL, "ttl", srvrecords.DefaultTTL, "`TIME` that resolvers may keep a record")
-	f.StringVar(&r.options.ConfigHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: canonical_host of the configuration)")
-	f.BoolVar(&r.addresses, "addresses", false, "give autoconfig, autodiscover and ua-auto-config the addresses of that host instead of aliases")
-	f.BoolVar(&r.options.Mailconf, "mailconf", false, "add the TXT record mailconf= at the domain itself, which only Himalaya reads")
-	f.StringVar(&r.options.Zone, "zone", "", "`ZONE` that the domain is in, where it has none of its own")
-	f.StringVar(&r.delegateTo, "delegate-to", "", "`DOMAIN` at which the set is kept: print aliases of it")
+	f.DurationVar(&r.zone.TTL, "ttl", srvrecords.DefaultTTL, "`TIME` that resolvers may keep a record")
+	f.StringVar(&r.zone.ConfigHost, "config-host", "", "`HOST` that answers autoconfig and Autodiscover (default: config_host of the zone, or canonical_host)")
+	f.BoolVar(&r.zone.Addresses, "addresses", false, "give autoconfig, autodiscover and ua-auto-config the addresses of that host instead of aliases")
+	f.BoolVar(&r.zone.Mailconf, "mailconf", false, "add the TXT record mailconf= at the domain itself, which only Himalaya reads")
+	f.StringVar(&r.zone.Name, "zone", "", "`ZONE` that the domain is in, where it has none of its own")
+	f.StringVar(&r.zone.DelegateTo, "delegate-to", "", "`DOMAIN` at which the set is kept: print aliases of it")
 	f.BoolVar(&r.template, "template", false, "print a set for any domain of the provider, with names relative to the zone")
 	f.StringVar(&r.server, "server", "", "name server that nsupdate sends to, `IP:PORT`")
 	f.BoolVar(&r.check, "check", false, "say what DNS has otherwise, instead of printing")
+	r.flags = f
 	return c
 }
 
@@ -80,14 +83,7 @@ func (r *recordSets) run(c *cobra.Command, args []string) error {
 	if r.view, err = r.app.view(c, r.timeout, r.probeNow, r.mailHost, args...); err != nil {
 		return err
 	}
-	if r.options.ConfigHost == "" {
-		r.options.ConfigHost = r.view.cfg.CanonicalHost
-	}
-	if r.addresses {
-		if err := r.lookUpConfigHost(c.Context()); err != nil {
-			return err
-		}
-	}
+	r.book = newAddressBook(r.view.world)
 	if r.template {
 		return r.printTemplate(c.Context(), args)
 	}
@@ -99,7 +95,7 @@ func (r *recordSets) run(c *cobra.Command, args []string) error {
 		return r.checkAll(c.Context(), domains)
 	}
 	for i, domain := range domains {
-		set, err := r.set(c.Context(), domain)
+		set, _, err := r.set(c.Context(), domain)
 		if err != nil {
 			return err
 		}
@@ -120,8 +116,15 @@ func (r *recordSets) checkFlags(c *cobra.Command, args []string) error {
 	if err := format(r.as, forms...); err != nil {
 		return err
 	}
-	if c.Flags().Changed("ttl") && r.options.TTL < time.Second {
-		return fmt.Errorf("--ttl %s: want whole seconds, such as 1h or 300s", r.options.TTL)
+	if r.zone.TTL < time.Second {
+		return fmt.Errorf("--ttl %s: want whole seconds, such as 1h or 300s", r.zone.TTL)
+	}
+	if r.zone.DelegateTo != "" {
+		to, err := settings.ParseDomain(r.zone.DelegateTo)
+		if err != nil {
+			return fmt.Errorf("--delegate-to: %w", err)
+		}
+		r.zone.DelegateTo = to
 	}
 	if r.server != "" {
 		server, err := outside.ParseServer(r.server)
@@ -131,7 +134,7 @@ func (r *recordSets) checkFlags(c *cobra.Command, args []string) error {
 		r.server = server
 	}
 	switch {
-	case r.template && (r.check || r.options.Zone != ""):
+	case r.template && (r.check || r.zone.Name != ""):
 		return errors.New("--template is for no domain in particular: it does not go with --check or --zone")
 	case r.template && len(args) > 1:
 		return errors.New("--template: one set serves all domains of a provider: give one DOMAIN of it, or none where there is one provider")
@@ -168,49 +171,37 @@ func (r *recordSets) domains(args []string) ([]string, error) {
 	return domains, nil
 }
 
-// lookUpConfigHost finds the addresses for host names that are no aliases.
-func (r *recordSets) lookUpConfigHost(ctx context.Context) error {
-	host := r.options.ConfigHost
-	if host == "" {
-		return errors.New("--addresses: of which host? Give --config-host, or set canonical_host")
-	}
-	ips, fromFile, err := r.view.world.resolver.Addresses(ctx, host)
-	switch {
-	case err != nil:
-		return fmt.Errorf("--addresses: %w", err)
-	case len(ips) == 0:
-		return fmt.Errorf("--addresses: %s has no address", host)
-	case fromFile:
-		return fmt.Errorf("--addresses: DNS has no address of %s, only /etc/hosts has", host)
-	}
-	r.options.ConfigAddresses = ips
-	return nil
-}
-
-// set makes the records of a domain. One that is delegated needs no probe.
-func (r *recordSets) set(ctx context.Context, domain string) (srvrecords.Set, error) {
+// set makes the records of a domain, and says how they are made.
+func (r *recordSets) set(ctx context.Context, domain string) (srvrecords.Set, srvrecords.Options, error) {
 	p, err := r.view.provider(ctx, domain)
 	if err != nil {
-		return srvrecords.Set{}, err
+		return srvrecords.Set{}, srvrecords.Options{}, err
 	}
 	return r.setOf(ctx, p, domain)
 }
 
-func (r *recordSets) setOf(ctx context.Context, p settings.Provider, domain string) (srvrecords.Set, error) {
-	if r.delegateTo != "" {
-		to, err := settings.ParseDomain(r.delegateTo)
-		if err != nil {
-			return srvrecords.Set{}, fmt.Errorf("--delegate-to: %w", err)
-		}
-		if to != domain {
-			return srvrecords.Delegate(p, domain, to, r.options)
+// setOf makes the records as publish does: as the configuration says of the zone that the
+// domain is in, and before that the flags.
+func (r *recordSets) setOf(ctx context.Context, p settings.Provider, domain string) (srvrecords.Set, srvrecords.Options, error) {
+	z, _ := r.view.cfg.ZoneOf(domain)
+	for flag, take := range map[string]func(){
+		"ttl":         func() { z.TTL = r.zone.TTL },
+		"config-host": func() { z.ConfigHost = r.zone.ConfigHost },
+		"addresses":   func() { z.Addresses = r.zone.Addresses },
+		"mailconf":    func() { z.Mailconf = r.zone.Mailconf },
+		"zone":        func() { z.Name = r.zone.Name },
+		"delegate-to": func() { z.DelegateTo = r.zone.DelegateTo },
+	} {
+		if r.flags.Changed(flag) {
+			take()
 		}
 	}
-	result, err := r.view.result(ctx, p)
+	sets, err := setsOf(ctx, z, r.view.cfg.CanonicalHost, r.book)
 	if err != nil {
-		return srvrecords.Set{}, err
+		return srvrecords.Set{}, sets.options, err
 	}
-	return srvrecords.Compile(result, domain, r.options)
+	set, err := sets.of(p, domain, func() (settings.Result, error) { return r.view.result(ctx, p) })
+	return set, sets.options, err
 }
 
 // printTemplate prints the set for all domains of a provider.
@@ -230,7 +221,7 @@ func (r *recordSets) printTemplate(ctx context.Context, args []string) error {
 	default:
 		return errors.New("--template: give one DOMAIN, so that its provider is known")
 	}
-	set, err := r.setOf(ctx, p, srvrecords.Template)
+	set, _, err := r.setOf(ctx, p, srvrecords.Template)
 	if err != nil {
 		return err
 	}

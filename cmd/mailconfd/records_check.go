@@ -13,31 +13,71 @@ import (
 	"mailconfd/srvrecords"
 )
 
-// checkAll says of each domain what DNS has otherwise.
+// checksAtOnce is how many domains are looked at ahead of the one that is told next.
+const checksAtOnce = 8
+
+// check is the look at one domain.
+type check struct {
+	set    srvrecords.Set
+	report drift.Report
+	err    error
+}
+
+// checkAll says of each domain, in their order, what DNS has otherwise.
 func (r *recordSets) checkAll(ctx context.Context, domains []string) error {
-	drifted := false
-	for i, domain := range domains {
-		set, err := r.set(ctx, domain)
-		if err != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	drifted, first := false, true
+	for pending := range r.checks(ctx, domains) {
+		c := <-pending
+		if c.err != nil {
+			return c.err
+		}
+		drifted = drifted || c.report.Drift
+		if err := r.printReport(c.report, c.set, !first); err != nil {
 			return err
 		}
-		want := wanted(set, r.options)
-		ctx, cancel := context.WithTimeout(ctx, r.timeout)
-		seen, err := drift.Look(ctx, r.view.world.asker, want)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("check the records of %s: %w", domain, err)
-		}
-		report := drift.Compare(want, seen)
-		drifted = drifted || report.Drift
-		if err := r.printReport(report, set, i > 0); err != nil {
-			return err
-		}
+		first = false
 	}
 	if drifted {
 		return errFaults
 	}
 	return nil
+}
+
+// checks looks at some domains at once, until ctx ends. The sets are made one after the
+// other, since what one of them probes holds for the next.
+func (r *recordSets) checks(ctx context.Context, domains []string) <-chan chan check {
+	all := make(chan chan check, checksAtOnce)
+	go func() {
+		defer close(all)
+		for _, domain := range domains {
+			one := make(chan check, 1)
+			select {
+			case all <- one:
+			case <-ctx.Done():
+				return
+			}
+			set, opt, err := r.set(ctx, domain)
+			if err != nil {
+				one <- check{err: err}
+				return
+			}
+			go func() { one <- r.lookAt(ctx, set, opt) }()
+		}
+	}()
+	return all
+}
+
+func (r *recordSets) lookAt(ctx context.Context, set srvrecords.Set, opt srvrecords.Options) check {
+	want := wanted(set, opt)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	seen, err := drift.Look(ctx, r.view.world.asker, want)
+	if err != nil {
+		return check{err: fmt.Errorf("check the records of %s: %w", set.Domain, err)}
+	}
+	return check{set: set, report: drift.Compare(want, seen)}
 }
 
 // wanted says what DNS should have of a set.
