@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the real program, a process each time, in a lab of its own. One
 // script is one story. Beside the commands of testscript there are break, mend, get,
-// await and hangup, below, map and zone in script_lab_test.go, and those of login_test.go.
+// await and hangup, below, map, zone and dav in script_lab_test.go, and those of login_test.go.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"sqlite": sqlite, "break": breakService, "mend": mendService, "get": get, "await": await, "hangup": hangUp, "lint": lint,
 			"map": mapNames, "zone": setZone, "awaitfile": awaitFile, "logins": setLogins, "crash": crash, "leakless": leakless,
 			"primary": startPrimary, "edit": editZone, "dump": dumpZone, "awaitzone": awaitZone,
+			"dav": setDAV,
 		},
 	})
 }
@@ -59,6 +60,7 @@ func setUpLab(env *testscript.Env) error {
 	}
 	env.Values[labKey{}] = internet
 	env.Values[primaryKey{}] = &primaryOf{}
+	env.Values[davKey{}] = map[string]*davServer{}
 	env.Setenv("MAILCONFD_CA_FILE", ca)
 	env.Setenv("MAILCONFD_RESOLVER", internet.Resolver())
 	env.Setenv("MAILCONFD_VIA", internet.ProxyURL())
