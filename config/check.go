@@ -36,6 +36,7 @@ func (l *loader) config() Config {
 	c.domains = l.domains(d.Domains, c.Providers)
 	c.Publish = l.zones(d.Publish)
 	l.unpublished(c)
+	l.delegated(c)
 	if l.file != "" && len(d.Providers)+len(d.Domains) == 0 {
 		l.warnings = append(l.warnings, Problem{File: l.file, Text: "no providers and no domains: nothing will be published"})
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,39 @@ func (l *loader) unpublished(c Config) {
 	for i, z := range c.Publish {
 		if !used[z.Name] && z.Name != "" {
 			l.warn(path{"publish", i, "zone"}, "no domain that is listed by name is in %s: nothing will be published there", z.Name)
+		}
+	}
+}
+
+// delegated looks at where zones of aliases lead: to a domain that keeps the set itself, of the
+// same provider.
+func (l *loader) delegated(c Config) {
+	if !slices.ContainsFunc(c.Publish, func(z Zone) bool { return z.DelegateTo != "" }) {
+		return
+	}
+	providers := map[string]string{}
+	for _, d := range c.domains {
+		providers[d.Name] = d.Provider
+	}
+	for i, z := range c.Publish {
+		if z.DelegateTo == "" {
+			continue
+		}
+		at := path{"publish", i, "delegate_to"}
+		keeps, listed := providers[z.DelegateTo]
+		switch next, found := c.ZoneOf(z.DelegateTo); {
+		case found && next.DelegateTo != "" && next.DelegateTo != z.DelegateTo:
+			l.bad(at, "%s leads on to %s: want the domain that keeps the set itself", z.DelegateTo, next.DelegateTo)
+			continue
+		case !listed:
+			l.warn(at, "%s is not listed by name under domains: nothing here publishes the set that the aliases lead to", z.DelegateTo)
+			continue
+		}
+		for _, d := range c.domains {
+			if of, _ := c.ZoneOf(d.Name); of.Name == z.Name && d.Name != "" && d.Provider != keeps {
+				l.bad(at, "%s has the provider %s, and %s has %s: its users would be sent to the wrong servers", d.Name, quote(d.Provider), z.DelegateTo, quote(keeps))
+				break
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"mailconfd/config"
 	"mailconfd/internal/drift"
 	"mailconfd/internal/overview"
+	"mailconfd/internal/publish"
 	"mailconfd/settings"
 	"mailconfd/srvrecords"
 )
@@ -30,6 +31,7 @@ type dnsCheck struct {
 	results *results
 	host    string // canonical_host
 	book    *addressBook
+	expect  func(zone, domain string, wanted publish.Records) publish.Records // what serve has published, with what stays in grace
 	log     *slog.Logger
 	gauge   *prometheus.GaugeVec
 	now     func() time.Time
@@ -127,6 +129,9 @@ func (d *dnsCheck) want(ctx context.Context, result settings.Result, domain stri
 	}
 	want := wanted(set, opt)
 	want.Optional = !declared
+	if declared {
+		want.Records = d.expect(zone.Name, domain, want.Records)
+	}
 	return want, nil
 }
 

@@ -57,7 +57,7 @@ publish:
 		Zone: cfg.Publish[0], daemon: d, domains: []string{"hoster.test", "customer.hoster.test"},
 		providers: map[string]string{"hoster.test": "main", "customer.hoster.test": "main"},
 	}
-	check := &dnsCheck{results: &d.results, host: cfg.CanonicalHost, book: book, cfg: cfg}
+	check := &dnsCheck{results: &d.results, host: cfg.CanonicalHost, book: book, cfg: cfg, expect: new(publish.Keeper).Expect}
 
 	set := []string{
 		"_autodiscover._tcp.customer.hoster.test. 3600 IN CNAME _autodiscover._tcp.hoster.test.",

@@ -144,6 +144,7 @@ func newDaemon(cfg config.Config, w world, state monitor.Store, log *slog.Logger
 		return nil, err
 	}
 	d.keeper = publish.NewKeeper(log, registry)
+	d.checks.dns.expect = d.keeper.Expect
 	d.monitor = monitor.New(monitor.Options{
 		Prober: w, Store: state, Vantage: cfg.Probe.Vantage, Log: log, Metrics: registry,
 		Changed: d.publish, Retired: d.retire, Logins: d.logins.Logins,

@@ -146,6 +146,9 @@ func Difference(current, wanted []dns.RR, ours Markers, mode Mode) Plan {
 	for _, k := range keys {
 		d.besideAlias(k)
 	}
+	for _, k := range keys {
+		d.besideService(k)
+	}
 	return d.plan(keys)
 }
 
@@ -178,7 +181,7 @@ func (d *differ) set(k setKey, want []dns.RR, marks Markers) *change {
 	}
 	stale := slices.DeleteFunc(slices.Clone(marks), func(m Marker) bool { return slices.ContainsFunc(mine, m.of) })
 	c := &change{want: want}
-	if shared(k.rrtype) {
+	if shared(k) {
 		d.sharedSet(c, k, mine, others, stale)
 		return c
 	}
@@ -254,7 +257,8 @@ func (c *change) replace(have, want, mine []dns.RR) {
 
 // left leaves the set alone and says why.
 func (c *change) left(k setKey, why Why, records []dns.RR) {
-	c.foreign = append(c.foreign, Foreign{Owner: k.owner, Type: k.rrtype, Why: why, Records: records, Wanted: c.want})
+	// A server turns the order of its answers about.
+	c.foreign = append(c.foreign, Foreign{Owner: k.owner, Type: k.rrtype, Why: why, Records: sorted(slices.Clone(records)), Wanted: c.want})
 }
 
 // besideAlias looks at what would stand beside an alias once all is done, at the name of
@@ -289,6 +293,22 @@ func (d *differ) besideAlias(k setKey) {
 		}
 	}
 	c.left(k, WhyAlias, blocking)
+}
+
+// besideService leaves a TXT set alone where the SRV set of the same name is left to
+// somebody else: it would say how to use a service that it does not belong to.
+func (d *differ) besideService(k setKey) {
+	srv := d.changes[setKey{k.owner, dns.TypeSRV}]
+	if k.rrtype != dns.TypeTXT || shared(k) || srv == nil {
+		return
+	}
+	if !slices.ContainsFunc(srv.foreign, func(f Foreign) bool { return f.Why != WhySame }) {
+		return
+	}
+	c := d.changes[k]
+	if len(c.add) > 0 {
+		*c = change{want: c.want, keep: append(c.keep, c.del...), foreign: c.foreign}
+	}
 }
 
 // besidesAlias tells the types that DNSSEC puts beside an alias (RFC 4035 section 2.5).

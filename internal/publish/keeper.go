@@ -50,11 +50,12 @@ type kept struct {
 	mu     sync.Mutex
 	task   Task
 	status Status
+	held   []Held // by the last look that went well
 
 	// What follows belongs to the zone's goroutine.
 	missing  map[service]time.Time // the Brake's
 	changed  time.Time             // when it was last changed
-	failure  string                // what was last logged of it
+	failure  string                // what was last logged of it, without digits
 	reported []string              // the remarks of the last look
 }
 
@@ -146,8 +147,7 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		// The brake: whatever wakes us, two changes are an interval apart.
-		if wait(ctx, time.Until(z.changed.Add(z.get().Interval))) != nil {
+		if z.brake(ctx) != nil {
 			return
 		}
 		select {
@@ -157,6 +157,24 @@ func (k *Keeper) keep(ctx context.Context, z *kept) {
 		}
 		k.bring(ctx, z, z.get())
 		<-k.atOnce
+	}
+}
+
+// brake waits until an interval has passed since the last change, whatever wakes us. The
+// interval may become another in the meantime.
+func (z *kept) brake(ctx context.Context) error {
+	for {
+		left := time.Until(z.changed.Add(z.get().Interval))
+		if left <= 0 || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+		case <-z.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
 }
 
@@ -190,7 +208,7 @@ func (k *Keeper) bring(ctx context.Context, z *kept, t Task) {
 func (k *Keeper) settle(z *kept, t Task, plan Plan, held []Held, err error) {
 	k.count(plan, err)
 	k.tell(z, t, plan, held, err)
-	z.note(time.Now(), plan, z.reported, err)
+	z.note(time.Now(), plan, held, z.reported, err)
 }
 
 func (k *Keeper) count(plan Plan, err error) {
@@ -220,9 +238,9 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 		log.Info("DNS record published", "record", text(rr))
 	}
 	if err != nil {
-		if z.failure != err.Error() {
-			z.failure = err.Error()
-			log.Error("DNS is not in step: "+z.failure, "again_in", t.Interval.String())
+		if words := withoutDigits(err.Error()); z.failure != words {
+			z.failure = words
+			log.Error("DNS is not in step: "+err.Error(), "again_in", t.Interval.String())
 		}
 		return
 	}
@@ -233,6 +251,16 @@ func (k *Keeper) tell(z *kept, t Task, plan Plan, held []Held, err error) {
 		}
 	}
 	z.reported = report
+}
+
+// withoutDigits makes failures alike that differ in a clock or a serial number only.
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return '#'
+		}
+		return r
+	}, text)
 }
 
 // remarks says what is not as wanted although nothing failed.

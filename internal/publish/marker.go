@@ -44,10 +44,10 @@ func Mark(rr dns.RR) Marker {
 }
 
 // Digest returns 16 hexadecimal digits that change when the record does: with its data
-// and its TTL; of a TXT record with its data only, because others may share its set and with it the TTL.
+// and its TTL; of a set that others may share with its data only, because they share the TTL too.
 func Digest(rr dns.RR) string {
 	var ttl [4]byte
-	if !shared(rr.Header().Rrtype) {
+	if !shared(keyOf(rr)) {
 		binary.BigEndian.PutUint32(ttl[:], rr.Header().Ttl)
 	}
 	sum := sha256.Sum256(append(ttl[:], data(rr)...))

@@ -46,10 +46,11 @@ func bySet(records []dns.RR) map[setKey][]dns.RR {
 	return sets
 }
 
-// shared tells the types of which somebody else's records may stand beside ours in one
-// set: TXT holds SPF, proofs of ownership and much else. Such a set has one TTL (RFC
-// 2181 section 5.2), so its TTL is not ours to say.
-func shared(rrtype uint16) bool { return rrtype == dns.TypeTXT }
+// shared tells the sets in which somebody else's records may stand beside ours: TXT
+// holds SPF, proofs of ownership and much else. Such a set has one TTL (RFC 2181 section
+// 5.2), so its TTL is not ours to say. At the name of a service TXT says how that service
+// is used (RFC 6764 section 4), and two of them contradict each other.
+func shared(k setKey) bool { return k.rrtype == dns.TypeTXT && !strings.HasPrefix(k.owner, "_") }
 
 // data returns a record in canonical form without its TTL, to compare with others: letter case
 // does not count in names (RFC 4343).

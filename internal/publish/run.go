@@ -248,7 +248,7 @@ func (r *run) dropped(plan Plan) []dns.RR {
 	var missing []dns.RR
 	for _, rr := range plan.Add {
 		m, set := Mark(rr), there[keyOf(rr)]
-		if r.seen.ours.Owns(rr) && !slices.ContainsFunc(set, m.of) && (len(set) == 0 || shared(m.Type) || otherTTL(set, rr)) {
+		if r.seen.ours.Owns(rr) && !slices.ContainsFunc(set, m.of) && (len(set) == 0 || shared(m.key()) || otherTTL(set, rr)) {
 			missing = append(missing, rr)
 		}
 	}

@@ -34,8 +34,23 @@ func (k *Keeper) Status() []Status {
 	return all
 }
 
+// Expect returns what a domain should have by the last look at its zone: what is wanted,
+// and the records that stay beside it although they are not.
+func (k *Keeper) Expect(zone, domain string, wanted Records) Records {
+	k.mu.Lock()
+	z := k.kept[zone]
+	k.mu.Unlock()
+	if z == nil {
+		return wanted
+	}
+	z.mu.Lock()
+	held := slices.DeleteFunc(slices.Clone(z.held), func(h Held) bool { return DomainOf(keyOf(h.Record).owner) != domain })
+	z.mu.Unlock()
+	return with(wanted, held)
+}
+
 // note remembers how a look went.
-func (z *kept) note(now time.Time, plan Plan, remarks []string, err error) {
+func (z *kept) note(now time.Time, plan Plan, held []Held, remarks []string, err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	s := &z.status
@@ -44,7 +59,7 @@ func (z *kept) note(now time.Time, plan Plan, remarks []string, err error) {
 		s.Changed = now
 	}
 	if err == nil {
-		s.Remarks = remarks
+		s.Remarks, z.held = remarks, slices.Concat(held, plan.Held)
 		return
 	}
 	s.Failed, s.Failure = now, err.Error()
