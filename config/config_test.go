@@ -77,7 +77,7 @@ func TestFilesThatSetNothingAreTheDefaults(t *testing.T) {
 func TestFullFile(t *testing.T) {
 	t.Parallel()
 	c, warnings, err := config.Load(config.Options{File: "testdata/good/full.yaml"})
-	if err != nil || len(warnings) != 1 || warnings[0].Text != "publish[0].delegate_to: hoster.example is not listed by name under domains: nothing here publishes the set that the aliases lead to" {
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "hoster.example is not listed by name under domains") {
 		t.Fatal(warnings, err)
 	}
 	service := func(text string) settings.Service {
