@@ -29,11 +29,12 @@ type Why string
 
 // The reasons.
 const (
-	WhySame    Why = "same"    // somebody has written just what is wanted: nothing is amiss
-	WhyOther   Why = "other"   // somebody has written something else
-	WhyEdited  Why = "edited"  // we wrote it, and somebody has edited it since
-	WhyRemoved Why = "removed" // we wrote it, and somebody has taken it away since
-	WhyAlias   Why = "alias"   // it cannot stand beside what is wanted, since one of the two is an alias
+	WhyDelegated Why = "delegated" // the name is in another zone, which the NS records name
+	WhySame      Why = "same"      // somebody has written just what is wanted: nothing is amiss
+	WhyOther     Why = "other"     // somebody has written something else
+	WhyEdited    Why = "edited"    // we wrote it, and somebody has edited it since
+	WhyRemoved   Why = "removed"   // we wrote it, and somebody has taken it away since
+	WhyAlias     Why = "alias"     // it cannot stand beside what is wanted, since one of the two is an alias
 )
 
 // Foreign is a record set that was left as somebody else has made it.
@@ -56,13 +57,14 @@ func (f Foreign) String() string {
 		stands = strings.Join(lines, ", ")
 	}
 	why := map[Why]string{
-		WhySame:    "it is as wanted, and not ours",
-		WhyOther:   "it is not ours",
-		WhyEdited:  "somebody has edited what we wrote",
-		WhyRemoved: "somebody has taken away what we wrote",
-		WhyAlias:   "an alias can have no record beside it",
+		WhySame:      "it is as wanted, and not ours",
+		WhyDelegated: "the name is in another zone, which is to be published by itself",
+		WhyOther:     "it is not ours",
+		WhyEdited:    "somebody has edited what we wrote",
+		WhyRemoved:   "somebody has taken away what we wrote",
+		WhyAlias:     "an alias can have no record beside it",
 	}[f.Why]
-	if !f.Adoptable() {
+	if f.Why == WhyAlias && !f.Adoptable() {
 		why += ", and only its owner can take this one away"
 	}
 	return fmt.Sprintf("%s %s: %s stands there; %s", f.Owner, typeName(f.Type), stands, why)
@@ -70,7 +72,7 @@ func (f Foreign) String() string {
 
 // Adoptable tells whether [Adopt] would take it over.
 func (f Foreign) Adoptable() bool {
-	return f.Why != WhyAlias || !slices.ContainsFunc(f.Records, isRare)
+	return f.Why != WhyDelegated && (f.Why != WhyAlias || !slices.ContainsFunc(f.Records, isRare))
 }
 
 // isRare tells records of types that we never write: a host key, a certificate, a location. They say something

@@ -248,6 +248,9 @@ func TestDifferenceProperties(t *testing.T) {
 		foreign := map[string]bool{}
 		for _, f := range p.Foreign {
 			foreign[f.Owner+dns.TypeToString[f.Type]] = true
+			if f.Type == dns.TypeSRV && f.Why != publish.WhySame && strings.HasPrefix(f.Owner, "_") {
+				foreign[f.Owner+"TXT"] = true // no text of ours beside somebody else's service
+			}
 			if f.Why == publish.WhyAlias {
 				for _, kind := range dns.TypeToString {
 					foreign[f.Owner+kind] = true

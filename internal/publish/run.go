@@ -65,7 +65,7 @@ func (r *run) read(ctx context.Context) error {
 			r.plan = Difference(state.records, with(state.wanted, held), state.ours, r.job.Mode)
 			r.plan.Held = held
 		}
-		r.plan.Elsewhere = state.others
+		r.plan.Elsewhere, r.plan.Foreign = state.others, append(r.plan.Foreign, state.apart...)
 		if r.still || len(r.plan.Foreign) == 0 {
 			break
 		}

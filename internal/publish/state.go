@@ -19,6 +19,7 @@ type zoneState struct {
 	ours    Markers  // within the scope of the job
 	others  []string // domains of ours outside of it
 	wanted  []dns.RR
+	apart   []Foreign // what is wanted or ours, and is in another zone now
 }
 
 // zoneState reads the zone and asks the job what it wants.
@@ -60,8 +61,27 @@ func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
 			return s, err
 		}
 	}
+	s.setApart(read.delegated, r.job.Mode)
 	s.records, err = r.withoutWildcards(ctx, read.records, s.ours)
 	return s, err
+}
+
+// setApart takes out what is at names that were delegated to another zone. Their markers
+// stay, since the records come to light again with the end of the delegation; but for one who
+// takes everything back.
+func (s *zoneState) setApart(delegated map[string][]dns.RR, mode Mode) {
+	if len(delegated) == 0 || mode == TakeBack {
+		return
+	}
+	isApart := func(owner string) bool { _, found := delegated[owner]; return found }
+	for k := range bySet(s.wanted) {
+		if isApart(k.owner) {
+			s.apart = append(s.apart, Foreign{Owner: k.owner, Type: k.rrtype, Why: WhyDelegated, Records: delegated[k.owner]})
+		}
+	}
+	slices.SortFunc(s.apart, func(a, b Foreign) int { return setKey{a.Owner, a.Type}.compare(setKey{b.Owner, b.Type}) })
+	s.wanted = slices.DeleteFunc(slices.Clone(s.wanted), func(rr dns.RR) bool { return isApart(keyOf(rr).owner) })
+	s.ours = slices.DeleteFunc(s.ours, func(m Marker) bool { return isApart(m.Owner) })
 }
 
 // serial reads the zone's SOA record, which tells at once whether the server has the
@@ -97,9 +117,10 @@ func (r *run) markers(ctx context.Context) ([]dns.RR, error) {
 
 // reading collects records.
 type reading struct {
-	run     *run
-	asked   map[setKey]bool
-	records []dns.RR
+	run       *run
+	asked     map[setKey]bool
+	records   []dns.RR
+	delegated map[string][]dns.RR // the NS records, by the name that they take out of the zone
 }
 
 // besideAliases are the types that are looked for where an alias is wanted and there is none: any record
@@ -169,6 +190,13 @@ func (r *reading) query(ctx context.Context, k setKey) (nothing bool, err error)
 	if err != nil {
 		return false, err
 	}
+	if referral := nameServers(answer.Ns); !answer.Authoritative && len(referral) > 0 && k.owner != MarkerName(r.run.zone.Name) {
+		if r.delegated == nil {
+			r.delegated = map[string][]dns.RR{}
+		}
+		r.delegated[k.owner] = referral
+		return false, nil
+	}
 	if !answer.Authoritative {
 		return false, r.run.fail(KindZone, "%s is not in this zone: it is delegated to another one, which is to be published by itself", strings.TrimSuffix(k.owner, "."))
 	}
@@ -180,6 +208,11 @@ func (r *reading) query(ctx context.Context, k setKey) (nothing bool, err error)
 		}
 	}
 	return !found && answer.Rcode == dns.RcodeSuccess, nil
+}
+
+// nameServers returns the NS records of a referral (RFC 1034 section 4.3.2).
+func nameServers(authority []dns.RR) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(authority), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeNS })
 }
 
 // withoutWildcards leaves out what only a wildcard puts there (RFC 4592): it is no

@@ -425,3 +425,37 @@ func TestKilledInTheMiddle(t *testing.T) {
 		}
 	})
 }
+
+// TestDelegatedName: a name that is given to another zone blocks nothing else, and comes back as it was.
+func TestDelegatedName(t *testing.T) {
+	eachPrimary(t, func(t *testing.T, p *primary) {
+		before := p.records(t)
+		z := p.zoneOf(t, "mailconfd")
+		const sub, other, cut = "_imaps._tcp.sub.example.test. 3600 IN SRV 0 1 993 mail.example.test.", "_imaps._tcp.sub.example.test. 3600 IN SRV 0 1 1993 mail.example.test.", "sub.example.test. 300 NS ns.elsewhere.example."
+		if _, err := z.Publish(t.Context(), wanted(t, sub)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.nsupdate("update add " + cut); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := z.Publish(t.Context(), wanted(t, testIMAPS, other))
+		if err != nil || len(plan.Add) != 1 || len(plan.Conflicts()) != 1 || plan.Foreign[0].Why != publish.WhyDelegated || plan.Foreign[0].Adoptable() {
+			t.Fatalf("%v, %v", plan.Lines(), err)
+		}
+		if err := p.nsupdate("update delete " + cut); err != nil {
+			t.Fatal(err)
+		}
+		if plan, err := z.Publish(t.Context(), wanted(t, testIMAPS, other)); err != nil || len(plan.Add) != 1 || len(plan.Delete) != 1 || len(plan.Foreign) > 0 {
+			t.Fatalf("given back: %v, %v", plan.Lines(), err)
+		}
+		if err := p.nsupdate("update add " + cut); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := z.Publish(t.Context(), publish.Job{Mode: publish.TakeBack}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(sorted(append([]string{other, "sub.example.test. 300 IN NS ns.elsewhere.example."}, before...)), rest(p.records(t))); diff != "" {
+			t.Errorf("taken back, but for what the delegation hides (-want +got):\n%s", diff)
+		}
+	})
+}
