@@ -61,25 +61,22 @@ func (r *run) zoneState(ctx context.Context) (s zoneState, err error) {
 			return s, err
 		}
 	}
-	s.setApart(read.delegated, r.job.Mode)
+	s.setApart(read.delegated)
 	s.records, err = r.withoutWildcards(ctx, read.records, s.ours)
 	return s, err
 }
 
 // setApart takes out what is at names that were delegated to another zone. Their markers
-// stay, since the records come to light again with the end of the delegation; but for one who
-// takes everything back.
-func (s *zoneState) setApart(delegated map[string][]dns.RR, mode Mode) {
-	if len(delegated) == 0 || mode == TakeBack {
-		return
-	}
+// stay, since the records come to light again with the end of the delegation.
+func (s *zoneState) setApart(delegated map[string][]dns.RR) {
 	isApart := func(owner string) bool { _, found := delegated[owner]; return found }
-	for k := range bySet(s.wanted) {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(bySet(s.wanted))), maps.Keys(s.ours.bySet()))
+	slices.SortFunc(keys, setKey.compare)
+	for _, k := range slices.Compact(keys) {
 		if isApart(k.owner) {
-			s.apart = append(s.apart, Foreign{Owner: k.owner, Type: k.rrtype, Why: WhyDelegated, Records: delegated[k.owner]})
+			s.apart = append(s.apart, Foreign{Owner: k.owner, Type: k.rrtype, Why: WhyDelegated, Records: sorted(delegated[k.owner])})
 		}
 	}
-	slices.SortFunc(s.apart, func(a, b Foreign) int { return setKey{a.Owner, a.Type}.compare(setKey{b.Owner, b.Type}) })
 	s.wanted = slices.DeleteFunc(slices.Clone(s.wanted), func(rr dns.RR) bool { return isApart(keyOf(rr).owner) })
 	s.ours = slices.DeleteFunc(s.ours, func(m Marker) bool { return isApart(m.Owner) })
 }
