@@ -108,7 +108,7 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			attempt = 0 // the next part
 		}
 		done.add(part)
-		err = r.readBack(ctx, part)
+		err = r.finish(ctx, part)
 		done.undo(r.undid)
 		if err != nil {
 			return done, err
@@ -123,12 +123,20 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 // maxMarkers bounds the set of markers, in octets: a server must be able to say it in one answer.
 const maxMarkers = 60_000
 
+// markersAfter returns how large the set of markers is once a plan is carried out, in octets.
+func (r *run) markersAfter(p Plan) int {
+	sum := func(records []dns.RR) (size int) {
+		for _, rr := range records {
+			size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
+		}
+		return size
+	}
+	return sum(r.seen.marks) + sum(p.Mark.records(r.zone.Name, 0)) - sum(p.Unmark.records(r.zone.Name, 0))
+}
+
 // tooMany refuses what would make the set of markers too large to be read again.
 func (r *run) tooMany() error {
-	size := 0
-	for _, rr := range append(r.plan.Mark.records(r.zone.Name, 0), r.seen.marks...) {
-		size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
-	}
+	size := r.markersAfter(r.plan)
 	if size > maxMarkers && len(r.plan.Mark) > len(r.plan.Unmark) {
 		return r.fail(KindTooLarge, "the markers of so many records, %d octets, are more than one answer can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set", size)
 	}
@@ -145,15 +153,15 @@ func (p *Plan) add(part Plan) {
 // maxUpdate leaves room for a signature.
 const maxUpdate = dns.MaxMsgSize - 1024
 
-// fit makes a message of the plan, or, where one message cannot say it, of the part for as
+// fit makes a message of the plan, or, where one message or the set of markers cannot say it, of the part for as
 // many domains as it can. Each domain is changed as a whole.
 func (r *run) fit() (part Plan, message *dns.Msg, whole bool) {
-	part, whole = r.plan, true
+	part, whole = r.plan.staged(), true
 	for {
 		message = r.message(part)
 		message.Compress = true
 		_, domains := part.part(0)
-		if domains <= 1 || message.Len() <= maxUpdate {
+		if domains <= 1 || message.Len() <= maxUpdate && r.markersAfter(part) <= max(maxMarkers, r.markersAfter(Plan{})) {
 			return part, message, whole
 		}
 		part, _ = part.part(domains / 2)
@@ -191,28 +199,35 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// finish reads back what was written, and mends it, even when the job is to end: what it replaced is gone already.
+func (r *run) finish(ctx context.Context, part Plan) error {
+	mending, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*settleTime)
+	defer stop()
+	return r.readBack(ctx, mending, part)
+}
+
 // readBack reads what the server holds after it said yes to a plan. It returns nil when
 // all of it is there, and when somebody has changed it since: the next attempt sees to that.
-func (r *run) readBack(ctx context.Context, plan Plan) error {
+func (r *run) readBack(ctx, mending context.Context, plan Plan) error {
 	before := r.seen.serial
 	again := false // what was left out was added by itself
 	r.undid = nil
 	deadline := time.Now().Add(settleTime)
 	for {
-		if err := r.read(ctx); err != nil {
+		if err := r.read(mending); err != nil {
 			return err
 		}
 		if missing := r.dropped(plan); len(missing) > 0 && r.still {
 			if !again && !slices.ContainsFunc(missing, isNoAlias) {
 				again = true
-				if err := r.addAlone(ctx, missing); !errors.Is(err, errChanged) {
+				if err := r.addAlone(mending, missing); !errors.Is(err, errChanged) {
 					if err != nil {
 						return err
 					}
 					continue
 				}
 			}
-			return r.undo(ctx, plan, missing)
+			return r.undo(mending, plan, missing)
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -270,8 +285,8 @@ func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 		for _, gone := range plan.replacedBy(rr) {
 			undo.Add = append(undo.Add, gone)
 			undo.touched[keyOf(gone)] = there[keyOf(gone)]
-			if m := Mark(gone); slices.Contains(plan.Unmark, m) {
-				undo.Mark = append(undo.Mark, m)
+			if m := Mark(gone); slices.Contains(plan.Mark, m) {
+				undo.Unmark = append(undo.Unmark, m) // it was adopted
 			}
 		}
 	}
