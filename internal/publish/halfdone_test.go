@@ -3,15 +3,16 @@ package publish_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
 	"mailconfd/internal/publish"
 )
-
 
 // TestBreaksBeforeTheAliasStands: the records that an alias replaces are gone, and the server has left the alias
 // out, when something breaks. The next run goes on by itself, to the alias or back to the records.
@@ -84,14 +85,54 @@ func TestManyReplaced(t *testing.T) {
 	before := p.Records()
 	var sets, aliases []string
 	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60)
-	for i := range 75 {
+	for i := range 120 {
 		for _, label := range []string{"_imaps", "_submission"} {
 			owner := fmt.Sprintf("%s._tcp.%s.customer-%d.example.org. 3600 IN ", label, long, i)
 			sets, aliases = append(sets, owner+"SRV 0 1 993 mail.example.org."), append(aliases, owner+"CNAME "+label+"._tcp.hoster.example.")
 		}
 	}
-	for _, set := range [][]string{sets, aliases} {
+	for _, set := range [][]string{sets, append(aliases[:60:60], sets[60:]...)} {
 		mustPublish(t, z, want(t, set...))
 		holds(t, p, before, set...)
+	}
+}
+
+// TestUndoMeetsAnother: while it puts back what went for an alias, another run writes the marker of another domain.
+func TestUndoMeetsAnother(t *testing.T) {
+	t.Parallel()
+	p, z := primary(t, zoneText)
+	mustPublish(t, z, want(t, address))
+	before := p.Records()
+	const unknown = `autoconfig.example.org. 300 IN TYPE65280 \# 1 00`
+	const theirs = `_mailconfd.example.org. 3600 IN TXT "mailconfd=1 owner=_imaps._tcp.other type=SRV digest=0123456789abcdef"`
+	if err := p.Edit(unknown); err != nil {
+		t.Fatal(err)
+	}
+	p.Fail(func(query, answer *dns.Msg, _ dns.ResponseWriter) bool {
+		answer.Answer = slices.DeleteFunc(answer.Answer, func(rr dns.RR) bool {
+			return query.Opcode == dns.OpcodeQuery && rr.Header().Rrtype == 65280
+		})
+		return false
+	})
+	var once sync.Once
+	p.Before(func(m *dns.Msg) {
+		if slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeA && rr.Header().Class == dns.ClassINET }) {
+			once.Do(func() { _ = p.Edit(theirs) })
+		}
+	})
+	job := want(t, alias)
+	job.Scope = func(owner string) bool { return !strings.Contains(owner, "other") }
+	updates := p.Updates()
+	done, err := z.Publish(t.Context(), job)
+	if e := errorOf(t, err); e.Kind != publish.KindNotApplied || len(done.Add)+len(done.Delete)+len(done.Mark)+len(done.Unmark) > 0 {
+		t.Errorf("%v, done %v, markers %v and %v", err, done.Lines(), done.Mark, done.Unmark)
+	}
+	if n := p.Updates() - updates; n != 2 {
+		t.Errorf("%d updates, want one and what takes it back", n)
+	}
+	after := append(before, unknown, theirs)
+	slices.Sort(after)
+	if diff := cmp.Diff(lines(rrs(t, after...)), lines(rrs(t, p.Records()...))); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 }

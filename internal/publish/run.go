@@ -25,9 +25,8 @@ type run struct {
 	seen zoneState
 	plan Plan
 
-	still  bool     // the zone did not change while it was read
-	undone bool     // what the server left out was undone once
-	undid  []dns.RR // what the server left out the last time
+	still bool     // the zone did not change while it was read
+	undid []dns.RR // what the server left out the last time
 }
 
 func newRun(z Zone, job Job) *run {
@@ -227,7 +226,14 @@ func (r *run) readBack(ctx, mending context.Context, plan Plan) error {
 					continue
 				}
 			}
-			return r.undo(mending, plan, missing)
+			if err := r.undo(mending, plan, missing); !errors.Is(err, errChanged) {
+				return err
+			}
+			// Another run has written markers of its own since.
+			if err := pause(mending, 1); err != nil {
+				return err
+			}
+			continue
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -275,13 +281,17 @@ func otherTTL(set []dns.RR, rr dns.RR) bool {
 }
 
 // undo takes away the markers of records that are not there, and puts back what was taken away for an alias
-// among them, so that the next attempt sees the zone as it was. It is an error when that does not help: at
-// the second time, or when the server changes TTLs.
+// among them, so that the zone is as it was. It is an
+// error when the same would be tried again. A record with another TTL is ours as the server has it.
 func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 	undo := Plan{touched: map[setKey][]dns.RR{}}
 	there := bySet(r.seen.records)
+	var leftOut []dns.RR
 	for _, rr := range missing {
-		undo.Unmark = append(undo.Unmark, Mark(rr))
+		if !otherTTL(there[keyOf(rr)], rr) {
+			leftOut = append(leftOut, rr)
+			undo.Unmark = append(undo.Unmark, Mark(rr))
+		}
 		for _, gone := range plan.replacedBy(rr) {
 			undo.Add = append(undo.Add, gone)
 			undo.touched[keyOf(gone)] = there[keyOf(gone)]
@@ -290,22 +300,34 @@ func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 			}
 		}
 	}
-	err := r.update(ctx, r.message(undo))
-	if err != nil && !errors.Is(err, errChanged) {
+	undo.remark(there, slices.Concat(missing, plan.Keep))
+	if err := r.update(ctx, r.message(undo)); err != nil {
 		return err
 	}
-	if err == nil {
-		r.undid = missing
+	r.undid = leftOut
+	if err := r.read(ctx); err != nil {
+		return err
 	}
-	first, again := missing[0], r.undone
-	r.undone = true
+	if slices.ContainsFunc(missing, func(rr dns.RR) bool { return !contains(r.plan.Add, rr) }) {
+		return nil // somebody else's record has come in between: go on without
+	}
+	first := missing[0]
 	if set := there[keyOf(first)]; otherTTL(set, first) {
 		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
-	if again {
-		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name", text(first))
+	return r.fail(KindNotApplied, "the server said yes to %q and left it out: its log may say why; for an alias, something else may stand at its name", text(first))
+}
+
+// remark gives records that a server has with another TTL the markers of what it has.
+func (p *Plan) remark(there map[setKey][]dns.RR, records []dns.RR) {
+	for _, rr := range records {
+		for _, has := range there[keyOf(rr)] {
+			if data(has) == data(rr) && Mark(has) != Mark(rr) {
+				p.Unmark, p.Mark = append(p.Unmark, Mark(rr)), append(p.Mark, Mark(has))
+				p.touched[keyOf(rr)] = there[keyOf(rr)]
+			}
+		}
 	}
-	return nil
 }
 
 // replacedBy returns what a plan takes away to make room for an alias.
@@ -321,7 +343,9 @@ func (p Plan) replacedBy(alias dns.RR) []dns.RR {
 // undo takes out of what was done what was undone.
 func (p *Plan) undo(undone []dns.RR) {
 	for _, rr := range undone {
-		p.Delete = without(p.Delete, p.replacedBy(rr))
+		replaced := p.replacedBy(rr)
+		p.Delete = without(p.Delete, replaced)
+		p.Mark = slices.DeleteFunc(p.Mark, func(m Marker) bool { return m.of(rr) || slices.ContainsFunc(replaced, m.of) })
 	}
 	p.Add = without(p.Add, undone)
 }
