@@ -137,7 +137,7 @@ func (p Plan) Lines() []string {
 // there: the wanted one, CNAME, and beside a CNAME any. Wanted must pass [Check]. The
 // arguments are not changed; the same ones give the same plan.
 func Difference(current, wanted []dns.RR, ours Markers, mode Mode) Plan {
-	d := differ{mode: mode, current: bySet(current), changes: map[setKey]*change{}}
+	d := differ{mode: mode, current: bySet(current), changes: map[setKey]*change{}, halfDone: ours.halfDone()}
 	want, marks := bySet(wanted), ours.bySet()
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(want)), maps.Keys(marks))
 	slices.SortFunc(keys, setKey.compare)
@@ -159,6 +159,8 @@ type differ struct {
 	mode    Mode
 	current map[setKey][]dns.RR
 	changes map[setKey]*change
+
+	halfDone map[string]bool // the names at which an alias was to replace something, see Plan.staged
 }
 
 // change is what happens to one set.
@@ -188,7 +190,7 @@ func (d *differ) set(k setKey, want []dns.RR, marks Markers) *change {
 		return c
 	}
 	switch untouched := len(stale) == 0 && len(others) == 0; {
-	case untouched, d.mode == Adopt:
+	case untouched, d.mode == Adopt, len(have) == 0 && d.halfDone[k.owner]:
 		c.replace(have, want, mine)
 		c.unmark = append(c.unmark, stale...)
 	case len(have) == 0 && len(want) == 0:
@@ -225,7 +227,7 @@ func (d *differ) sharedSet(c *change, k setKey, mine, others []dns.RR, stale Mar
 	if len(others) > 0 {
 		c.want = withTTL(c.want, others[0].Header().Ttl)
 	}
-	if len(stale) > 0 && len(c.want) > 0 && d.mode != Adopt {
+	if len(stale) > 0 && len(c.want) > 0 && d.mode != Adopt && !d.halfDone[k.owner] {
 		c.left(k, WhyRemoved, others)
 		c.keep = mine
 		return
@@ -344,6 +346,24 @@ func (d *differ) plan(keys []setKey) Plan {
 	for _, rr := range slices.Concat(p.Add, p.Delete) {
 		p.touched[keyOf(rr)] = d.current[keyOf(rr)]
 	}
+	return p
+}
+
+// staged returns the plan with the markers of what an alias replaces, be it ours or adopted. They are there until
+// the alias has been seen: where it is not, the next run sees by them that nobody has taken it away.
+func (p Plan) staged() Plan {
+	p.Mark, p.Unmark = slices.Clone(p.Mark), slices.Clone(p.Unmark)
+	for _, alias := range p.Add {
+		for _, gone := range p.replacedBy(alias) {
+			if m := Mark(gone); !slices.Contains(p.Unmark, m) {
+				p.Mark = append(p.Mark, m)
+			}
+		}
+	}
+	aliases := slices.DeleteFunc(slices.Clone(p.Add), isNoAlias)
+	p.Unmark = slices.DeleteFunc(p.Unmark, func(m Marker) bool {
+		return m.Type != dns.TypeCNAME && slices.ContainsFunc(aliases, func(alias dns.RR) bool { return keyOf(alias).owner == m.Owner })
+	})
 	return p
 }
 

@@ -161,6 +161,20 @@ func (ms Markers) bySet() map[setKey]Markers {
 	return sets
 }
 
+// halfDone returns the names that have markers of an alias and of something else.
+func (ms Markers) halfDone() map[string]bool {
+	aliases, both := map[string]bool{}, map[string]bool{}
+	for _, m := range ms {
+		aliases[m.Owner] = aliases[m.Owner] || m.Type == dns.TypeCNAME
+	}
+	for _, m := range ms {
+		if m.Type != dns.TypeCNAME && aliases[m.Owner] {
+			both[m.Owner] = true
+		}
+	}
+	return both
+}
+
 func (ms Markers) records(zone string, ttl uint32) []dns.RR {
 	all := make([]dns.RR, len(ms))
 	for i, m := range ms {

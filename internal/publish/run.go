@@ -25,9 +25,8 @@ type run struct {
 	seen zoneState
 	plan Plan
 
-	still  bool     // the zone did not change while it was read
-	undone bool     // what the server left out was undone once
-	undid  []dns.RR // what the server left out the last time
+	still bool     // the zone did not change while it was read
+	undid []dns.RR // what the server left out the last time
 }
 
 func newRun(z Zone, job Job) *run {
@@ -108,7 +107,7 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 			attempt = 0 // the next part
 		}
 		done.add(part)
-		err = r.readBack(ctx, part)
+		err = r.finish(ctx, part)
 		done.undo(r.undid)
 		if err != nil {
 			return done, err
@@ -123,12 +122,20 @@ func (r *run) publish(ctx context.Context) (Plan, error) {
 // maxMarkers bounds the set of markers, in octets: a server must be able to say it in one answer.
 const maxMarkers = 60_000
 
+// markersAfter returns how large the set of markers is once a plan is carried out, in octets.
+func (r *run) markersAfter(p Plan) int {
+	sum := func(records []dns.RR) (size int) {
+		for _, rr := range records {
+			size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
+		}
+		return size
+	}
+	return sum(r.seen.marks) + sum(p.Mark.records(r.zone.Name, 0)) - sum(p.Unmark.records(r.zone.Name, 0))
+}
+
 // tooMany refuses what would make the set of markers too large to be read again.
 func (r *run) tooMany() error {
-	size := 0
-	for _, rr := range append(r.plan.Mark.records(r.zone.Name, 0), r.seen.marks...) {
-		size += dns.Len(rr) - len(MarkerName(r.zone.Name)) + 2 // the name stands there once
-	}
+	size := r.markersAfter(r.plan)
 	if size > maxMarkers && len(r.plan.Mark) > len(r.plan.Unmark) {
 		return r.fail(KindTooLarge, "the markers of so many records, %d octets, are more than one answer can hold, 64 KiB: give some domains a zone of their own, or let their names be aliases of one set", size)
 	}
@@ -145,15 +152,15 @@ func (p *Plan) add(part Plan) {
 // maxUpdate leaves room for a signature.
 const maxUpdate = dns.MaxMsgSize - 1024
 
-// fit makes a message of the plan, or, where one message cannot say it, of the part for as
+// fit makes a message of the plan, or, where one message or the set of markers cannot say it, of the part for as
 // many domains as it can. Each domain is changed as a whole.
 func (r *run) fit() (part Plan, message *dns.Msg, whole bool) {
-	part, whole = r.plan, true
+	part, whole = r.plan.staged(), true
 	for {
 		message = r.message(part)
 		message.Compress = true
 		_, domains := part.part(0)
-		if domains <= 1 || message.Len() <= maxUpdate {
+		if domains <= 1 || message.Len() <= maxUpdate && r.markersAfter(part) <= max(maxMarkers, r.markersAfter(Plan{})) {
 			return part, message, whole
 		}
 		part, _ = part.part(domains / 2)
@@ -191,28 +198,42 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// finish reads back what was written, and mends it, even when the job is to end: what it replaced is gone already.
+func (r *run) finish(ctx context.Context, part Plan) error {
+	mending, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*settleTime)
+	defer stop()
+	return r.readBack(ctx, mending, part)
+}
+
 // readBack reads what the server holds after it said yes to a plan. It returns nil when
 // all of it is there, and when somebody has changed it since: the next attempt sees to that.
-func (r *run) readBack(ctx context.Context, plan Plan) error {
+func (r *run) readBack(ctx, mending context.Context, plan Plan) error {
 	before := r.seen.serial
 	again := false // what was left out was added by itself
 	r.undid = nil
 	deadline := time.Now().Add(settleTime)
 	for {
-		if err := r.read(ctx); err != nil {
+		if err := r.read(mending); err != nil {
 			return err
 		}
 		if missing := r.dropped(plan); len(missing) > 0 && r.still {
 			if !again && !slices.ContainsFunc(missing, isNoAlias) {
 				again = true
-				if err := r.addAlone(ctx, missing); !errors.Is(err, errChanged) {
+				if err := r.addAlone(mending, missing); !errors.Is(err, errChanged) {
 					if err != nil {
 						return err
 					}
 					continue
 				}
 			}
-			return r.undo(ctx, plan, missing)
+			if err := r.undo(mending, plan, missing); !errors.Is(err, errChanged) {
+				return err
+			}
+			// Another run has written markers of its own since.
+			if err := pause(mending, 1); err != nil {
+				return err
+			}
+			continue
 		}
 		if r.seen.serial != before || r.plan.Empty() {
 			return nil
@@ -260,37 +281,53 @@ func otherTTL(set []dns.RR, rr dns.RR) bool {
 }
 
 // undo takes away the markers of records that are not there, and puts back what was taken away for an alias
-// among them, so that the next attempt sees the zone as it was. It is an error when that does not help: at
-// the second time, or when the server changes TTLs.
+// among them, so that the zone is as it was. It is an
+// error when the same would be tried again. A record with another TTL is ours as the server has it.
 func (r *run) undo(ctx context.Context, plan Plan, missing []dns.RR) error {
 	undo := Plan{touched: map[setKey][]dns.RR{}}
 	there := bySet(r.seen.records)
+	var leftOut []dns.RR
 	for _, rr := range missing {
-		undo.Unmark = append(undo.Unmark, Mark(rr))
+		if !otherTTL(there[keyOf(rr)], rr) {
+			leftOut = append(leftOut, rr)
+			undo.Unmark = append(undo.Unmark, Mark(rr))
+		}
 		for _, gone := range plan.replacedBy(rr) {
 			undo.Add = append(undo.Add, gone)
 			undo.touched[keyOf(gone)] = there[keyOf(gone)]
-			if m := Mark(gone); slices.Contains(plan.Unmark, m) {
-				undo.Mark = append(undo.Mark, m)
+			if m := Mark(gone); slices.Contains(plan.Mark, m) {
+				undo.Unmark = append(undo.Unmark, m) // it was adopted
 			}
 		}
 	}
-	err := r.update(ctx, r.message(undo))
-	if err != nil && !errors.Is(err, errChanged) {
+	undo.remark(there, slices.Concat(missing, plan.Keep))
+	if err := r.update(ctx, r.message(undo)); err != nil {
 		return err
 	}
-	if err == nil {
-		r.undid = missing
+	r.undid = leftOut
+	if err := r.read(ctx); err != nil {
+		return err
 	}
-	first, again := missing[0], r.undone
-	r.undone = true
+	if slices.ContainsFunc(missing, func(rr dns.RR) bool { return !contains(r.plan.Add, rr) }) {
+		return nil // somebody else's record has come in between: go on without
+	}
+	first := missing[0]
 	if set := there[keyOf(first)]; otherTTL(set, first) {
 		return r.fail(KindNotApplied, "the server said yes to %q and has %q: it changes a TTL that it finds too short or too long; give one that it takes, by ttl", text(first), text(set[0]))
 	}
-	if again {
-		return r.fail(KindNotApplied, "the server said yes to %q and left it out, twice: its log may say why; for an alias, something else may stand at its name", text(first))
+	return r.fail(KindNotApplied, "the server said yes to %q and left it out: its log may say why; for an alias, something else may stand at its name", text(first))
+}
+
+// remark gives records that a server has with another TTL the markers of what it has.
+func (p *Plan) remark(there map[setKey][]dns.RR, records []dns.RR) {
+	for _, rr := range records {
+		for _, has := range there[keyOf(rr)] {
+			if data(has) == data(rr) && Mark(has) != Mark(rr) {
+				p.Unmark, p.Mark = append(p.Unmark, Mark(rr)), append(p.Mark, Mark(has))
+				p.touched[keyOf(rr)] = there[keyOf(rr)]
+			}
+		}
 	}
-	return nil
 }
 
 // replacedBy returns what a plan takes away to make room for an alias.
@@ -306,7 +343,9 @@ func (p Plan) replacedBy(alias dns.RR) []dns.RR {
 // undo takes out of what was done what was undone.
 func (p *Plan) undo(undone []dns.RR) {
 	for _, rr := range undone {
-		p.Delete = without(p.Delete, p.replacedBy(rr))
+		replaced := p.replacedBy(rr)
+		p.Delete = without(p.Delete, replaced)
+		p.Mark = slices.DeleteFunc(p.Mark, func(m Marker) bool { return m.of(rr) || slices.ContainsFunc(replaced, m.of) })
 	}
 	p.Add = without(p.Add, undone)
 }
