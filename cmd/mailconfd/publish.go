@@ -307,7 +307,7 @@ func (p *publication) do(ctx context.Context, t zoneWork) (left bool, err error)
 	if err != nil && plan.Empty() {
 		return false, err
 	}
-	p.print(t, plan)
+	p.print(t, plan, err == nil)
 	return p.dryRun && !plan.Empty() || len(plan.Conflicts()) > 0, err
 }
 
@@ -367,8 +367,8 @@ func (p *publication) bereft(t zoneWork, last publish.Records) error {
 		"\"mailconfd probe\" says why; --allow-empty takes them away all the same", t.Name, strings.Join(slices.Compact(owners), ", "))
 }
 
-// print says what was done, or what there is to do.
-func (p *publication) print(t zoneWork, plan publish.Plan) {
+// print says what was done, or what there is to do; whole tells that nothing failed.
+func (p *publication) print(t zoneWork, plan publish.Plan, whole bool) {
 	s := p.app.screenOf(p.app.stdout)
 	fmt.Fprintln(s, s.paint(text.Bold, "zone "+t.Name+" at "+t.Server))
 	colours := map[byte]text.Color{'+': text.FgGreen, '-': text.FgRed, '!': text.FgYellow, '=': text.FgCyan}
@@ -386,8 +386,11 @@ func (p *publication) print(t zoneWork, plan publish.Plan) {
 		fmt.Fprintln(s, "publish will not do this: "+p.refusal.Error())
 	}
 	words := fmt.Sprintf("%d added, %d taken away, and read back", len(plan.Add), len(plan.Delete))
-	if p.dryRun {
+	switch {
+	case p.dryRun:
 		words = fmt.Sprintf("%d to add, %d to take away; nothing was changed", len(plan.Add), len(plan.Delete))
+	case !whole:
+		words = "this was sent before it failed; what has come of it, the next run sees"
 	}
 	switch changes := len(plan.Add) + len(plan.Delete); {
 	case plan.Empty():

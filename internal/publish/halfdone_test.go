@@ -84,14 +84,14 @@ func TestManyReplaced(t *testing.T) {
 	p, z := primary(t, zoneText)
 	before := p.Records()
 	var sets, aliases []string
-	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60)
-	for i := range 120 {
+	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60) + "." + strings.Repeat("c", 60)
+	for i := range 90 {
 		for _, label := range []string{"_imaps", "_submission"} {
 			owner := fmt.Sprintf("%s._tcp.%s.customer-%d.example.org. 3600 IN ", label, long, i)
 			sets, aliases = append(sets, owner+"SRV 0 1 993 mail.example.org."), append(aliases, owner+"CNAME "+label+"._tcp.hoster.example.")
 		}
 	}
-	for _, set := range [][]string{sets, append(aliases[:60:60], sets[60:]...)} {
+	for _, set := range [][]string{sets, append(aliases[:50:50], sets[50:]...)} {
 		mustPublish(t, z, want(t, set...))
 		holds(t, p, before, set...)
 	}
