@@ -130,6 +130,7 @@ type Prober struct {
 	hostname string
 	turns    turns
 	slots    chan struct{}
+	proofs   sync.Map // of proof
 }
 
 // New returns a prober.

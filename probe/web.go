@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -30,17 +31,18 @@ const propfind = `<?xml version="1.0" encoding="utf-8"?>` + "\r\n" +
 
 // browse asks a web server at the well-known path for the service, and lets itself be
 // sent to where it is; each request has a connection of its own. The service is there
-// when the server asks for a password (RFC 9110 section 11.6.1). That alone proves
-// nothing where every path is behind one; so, without a redirect, a path that nothing has
-// must not be. Stalwart gives a JMAP session to everybody, which says where a password is
+// when the server asks for a password (RFC 9110 section 11.6.1), but see control. Stalwart gives a JMAP session to everybody, which says where a password is
 // asked for.
 func (v *visit) browse(ctx context.Context, legacy bool) seen {
 	begin := &url.URL{Scheme: "https", Host: authority(v.service), Path: v.service.Scheme.WellKnown()}
 	at := begin
 	var s seen
 	for range maxRedirects + 1 {
+		before := s.tls
 		var answer page
-		if answer, s = v.fetch(ctx, legacy, v.request(at)); s.err != nil {
+		answer, s = v.fetch(ctx, legacy, v.request(at))
+		s.tls = cmp.Or(s.tls, before) // the server has answered, whatever comes later
+		if s.err != nil {
 			return s
 		}
 		next, err := v.sentOn(at, answer)
@@ -57,12 +59,11 @@ func (v *visit) browse(ctx context.Context, legacy bool) seen {
 		} else {
 			s.auth, s.err = asksForPassword(answer)
 		}
-		switch {
-		case s.err != nil:
-		case at != begin:
+		if s.err == nil && at != begin {
 			s.path = contextPath(at)
-		case answer.session == "":
-			return v.control(ctx, legacy, s)
+		}
+		if s.err == nil && answer.session == "" {
+			return v.control(ctx, legacy, s, at)
 		}
 		return s
 	}
@@ -141,6 +142,9 @@ func (v *visit) leads(from *url.URL, p page, address string) (*url.URL, error) {
 	if err != nil || to.Scheme != "https" || host != v.service.Host || cmp.Or(to.Port(), "443") != strconv.Itoa(int(v.service.Port)) {
 		return nil, fail(settings.FailureWellKnown, "%s: %s, and leads to another place, %s: name the host there instead", doing(p.Request), p.Status, address)
 	}
+	if to.Path == "" {
+		to.Path = "/" // RFC 9110 section 4.2.3
+	}
 	return &url.URL{Scheme: "https", Host: from.Host, Path: to.Path, RawPath: to.RawPath, RawQuery: to.RawQuery}, nil
 }
 
@@ -171,33 +175,61 @@ func (v *visit) session(ctx context.Context, legacy bool, at *url.URL, told page
 	r := v.request(api)
 	r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(nothing)), int64(len(nothing))
 	r.Header.Set("Content-Type", "application/json")
+	before := s.tls
 	var answer page
 	if answer, s = v.fetch(ctx, legacy, r); s.err == nil {
 		s.auth, s.err = asksForPassword(answer)
 	}
+	s.tls = cmp.Or(s.tls, before)
 	return s
 }
 
-// control asks for a path that nothing has: where a password is asked for there too, it
-// was no sign of the service.
-func (v *visit) control(ctx context.Context, legacy bool, found seen) seen {
-	at := &url.URL{Scheme: "https", Host: authority(v.service), Path: nobody}
-	answer, s := v.fetch(ctx, legacy, v.request(at))
-	switch {
-	case s.err != nil:
-		return s
-	case answer.StatusCode == http.StatusUnauthorized:
-		found.err = fail(settings.FailureWellKnown, "%s: %s, as for %s: a password for everything is no sign of the service", doing(answer.Request), answer.Status, v.service.Scheme.WellKnown())
+// proof is where a service was found to be, apart from what the server does with every name.
+type proof struct {
+	service settings.Service
+	address netip.AddrPort
+	path    string
+}
+
+// control asks for a name that nothing has, once for each place at which a service is
+// found: servers count such requests as an attack. A password there is no sign of the
+// service where the well-known path itself asks for one, nor where any name leads to the
+// same place.
+func (v *visit) control(ctx context.Context, legacy bool, found seen, at *url.URL) seen {
+	key := proof{v.service, v.address, at.Path}
+	if _, known := v.prober.proofs.Load(key); known {
+		return found
 	}
-	found.took = s.took
+	own := strings.TrimRight(at.Path, "/") == v.service.Scheme.WellKnown()
+	from := &url.URL{Scheme: "https", Host: authority(v.service), Path: nobody}
+	for range maxRedirects + 1 {
+		answer, s := v.fetch(ctx, legacy, v.request(from))
+		found.took = s.took
+		switch {
+		case answer.Response == nil, kindOf(s.err) == settings.FailureTemporary:
+			found.err = s.err
+			return found
+		case answer.StatusCode == http.StatusUnauthorized && (own || from.Path == at.Path):
+			found.err = fail(settings.FailureWellKnown, "%s: %s, as for %s: a password for everything is no sign of the service", doing(answer.Request), answer.Status, v.service.Scheme.WellKnown())
+			return found
+		}
+		next, err := v.sentOn(from, answer)
+		if next == nil || err != nil {
+			break
+		}
+		from = next
+	}
+	v.prober.proofs.Store(key, true)
 	return found
 }
 
 // contextPath returns the path at which the service is, as far as a TXT record can say it
-// (RFC 6764 section 4): not with a query, and not too long.
+// (RFC 6764 section 4): not with a query, not too long, nothing that leads to another host
+// where it is taken for a reference (RFC 3986 section 4.2), and no "$", which a template
+// would be filled in at.
 func contextPath(at *url.URL) string {
 	path := at.EscapedPath()
-	if at.RawQuery != "" || len(path) > maxPath || path == "" {
+	if at.RawQuery != "" || len(path) > maxPath || strings.HasPrefix(path, "//") || strings.Contains(path, "$") {
 		return ""
 	}
 	return path

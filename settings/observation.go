@@ -145,7 +145,7 @@ func (o Observation) Closed() bool {
 	refused := false
 	for _, a := range o.Addresses {
 		switch {
-		case a.Failure != nil && a.Failure.Kind == FailureRefused && !a.Local:
+		case a.Failure != nil && a.Failure.Kind == FailureRefused && a.TLS == nil && !a.Local:
 			refused = true
 		case a.Failure != nil && a.Failure.Kind.Weight() == Local:
 		default:

@@ -82,6 +82,17 @@ func (v Views) decide(now time.Time, p Policy) History {
 	return chosen
 }
 
+// path returns the context path that one vantage has seen, unless another one sees the
+// service work at another path: "" then.
+func (v Views) path(now time.Time, p Policy, seen string) string {
+	for _, h := range v {
+		if h.goodness(now, p) == 2 && h.Success.Verdict().Path != seen {
+			return ""
+		}
+	}
+	return seen
+}
+
 // outside tells whether some vantage sees the service work now, freshly, and not only
 // over local addresses.
 func (v Views) outside(now time.Time, p Policy) bool {

@@ -176,6 +176,7 @@ type candidate struct {
 	over    bool      // its grace is over
 	login   *Failure  // why logins speak against it; nil: they do not
 	says    bool      // the whole address logs in
+	path    string    // the context path, where all vantages that see the service work agree on it
 }
 
 // seen tells whether a probe of the service has ended.
@@ -262,6 +263,7 @@ func (c *candidate) judge(now time.Time, policy Policy, next *earliest) {
 	since, failing := c.history.Failing(now, policy)
 	c.since = since
 	success := c.history.Success
+	c.path = c.views.path(now, policy, success.Verdict().Path)
 	if !success.At.IsZero() {
 		next.consider(success.At.Add(policy.Grace))
 		next.consider(success.At.Add(policy.MaxAge))
@@ -335,8 +337,7 @@ func (c candidate) published() Published {
 	if c.basis == BasisTrusted {
 		p.Seen, p.Reason = time.Time{}, c.trust.Reason
 	} else {
-		seen := c.history.Success.Verdict()
-		p.Password, p.Path = seen.Auth.Password(), seen.Path
+		p.Password, p.Path = c.history.Success.Verdict().Auth.Password(), c.path
 	}
 	p.Failure = c.failure()
 	return p

@@ -172,7 +172,7 @@ func (c *compiler) contextPath(told []settings.Published) {
 	}
 	scheme, path := told[0].Service.Scheme, told[0].Path
 	if slices.ContainsFunc(told, func(p settings.Published) bool { return p.Path != path }) {
-		c.withholdName(label(scheme), "TXT: the hosts have different context paths, and the record holds for all of them; clients ask at "+scheme.WellKnown())
+		c.withholdName(label(scheme), "TXT: the hosts are not known to have the same context path, and the record holds for all of them; clients ask at "+scheme.WellKnown())
 		return
 	}
 	if path == "" {

@@ -60,7 +60,7 @@ func (d *davServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == path:
 		w.Header().Set("WWW-Authenticate", `Basic realm="mail"`)
 		w.WriteHeader(http.StatusUnauthorized)
-	case strings.HasPrefix(r.URL.Path, "/.well-known/"):
+	case r.URL.Path == "/.well-known/caldav", r.URL.Path == "/.well-known/carddav", r.URL.Path == "/.well-known/jmap":
 		http.Redirect(w, r, path, http.StatusMovedPermanently)
 	default:
 		http.NotFound(w, r)

@@ -280,12 +280,13 @@ customer.test. 300 DS 1 13 2 000000000000000000000000000000000000000000000000000
 _imaps._tcp.customer.test. 300 CNAME _imaps._tcp.example.test.
 _pop3s._tcp.customer.test. 300 CNAME _pop3s._tcp.example.test.
 autoconfig.customer.test. 300 CNAME autoconfig.example.test.
-`), Names: []drift.Name{{Owner: "_imaps._tcp.customer.test.", Type: "SRV"}, {Owner: "_pop3s._tcp.customer.test.", Type: "SRV"}, {Owner: "autoconfig.customer.test.", Type: "CNAME"}}}
+`), Names: []drift.Name{{Owner: "_imaps._tcp.customer.test.", Type: "SRV"}, {Owner: "_imaps._tcp.customer.test.", Type: "TXT"}, {Owner: "_pop3s._tcp.customer.test.", Type: "SRV"}, {Owner: "autoconfig.customer.test.", Type: "CNAME"}}}
 	for name, c := range map[string]struct {
 		zone string
 		want []string
 	}{
 		"right": {`
+_imaps._tcp.example.test. 300 TXT "path=/dav/"
 _imaps._tcp.customer.test. 300 CNAME _imaps._tcp.example.test.
 _pop3s._tcp.customer.test. 300 CNAME _pop3s._tcp.example.test.
 autoconfig.customer.test. 300 CNAME autoconfig.example.test.`, []string{}},

@@ -62,7 +62,10 @@ func (j judgement) answer(kind string) Answer {
 // set compares a set of records of one type, SRV or TXT.
 func (j judgement) set(n Name) []Finding {
 	a := j.answer(n.Type)
-	if alias := j.wanted("CNAME"); len(alias) > 0 && n.Type == "SRV" {
+	if alias := j.wanted("CNAME"); len(alias) > 0 {
+		if n.Type != "SRV" {
+			return nil // the alias stands for all types, and is judged once
+		}
 		return j.alias(alias[0].(*dns.CNAME), n.Type, a)
 	}
 	wanted := j.wanted(n.Type)
@@ -120,7 +123,7 @@ func (j judgement) surplus(f Finding, through string) []Finding {
 	withheld.Kind, withheld.Got = Unverified, nil
 	var reasons []string
 	for _, text := range f.Got {
-		if reason := j.reason(text); reason != "" {
+		if reason := j.reason(f.Type, text); reason != "" {
 			withheld.Got = append(withheld.Got, text)
 			reasons = append(reasons, text+": "+reason)
 		} else {
@@ -139,10 +142,14 @@ func (j judgement) surplus(f Finding, through string) []Finding {
 	return found
 }
 
-// reason returns why the service of an SRV record has none now, or "".
-func (j judgement) reason(srv string) string {
+// reason returns why the service of an SRV record has none now, or "". TXT at its name goes
+// with it.
+func (j judgement) reason(kind, srv string) string {
 	for _, s := range j.want.Unverified {
-		if dns.CanonicalName(s.Owner) == j.owner && strings.HasSuffix(srv, fmt.Sprintf(" %d %s", s.Port, dns.CanonicalName(s.Host))) {
+		if dns.CanonicalName(s.Owner) != j.owner {
+			continue
+		}
+		if kind == "TXT" && len(j.wanted("SRV")) == 0 || strings.HasSuffix(srv, fmt.Sprintf(" %d %s", s.Port, dns.CanonicalName(s.Host))) {
 			return s.Reason
 		}
 	}

@@ -71,7 +71,7 @@ func (d Declared) halted(known []settings.Login) bool {
 // order is the order in which services are tried that are due at the same time: one of
 // each role first, since what one role refuses another may take.
 func order(services []settings.Service) []settings.Service {
-	roles := []settings.Role{settings.RoleIMAP, settings.RoleSubmission, settings.RolePOP3, settings.RoleSieve}
+	roles := append([]settings.Role{settings.RoleIMAP}, settings.Roles()...)
 	by := map[settings.Role][]settings.Service{}
 	for _, s := range services {
 		by[s.Role()] = append(by[s.Role()], s)

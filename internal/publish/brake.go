@@ -151,7 +151,7 @@ func texts(ours, wanted []dns.RR, held []Held) []Held {
 	for _, rr := range ours {
 		k := keyOf(rr)
 		i := slices.IndexFunc(held, func(h Held) bool { return keyOf(h.Record).owner == k.owner })
-		if k.rrtype == dns.TypeTXT && i >= 0 && len(wants[k]) == 0 {
+		if k.rrtype == dns.TypeTXT && i >= 0 && len(wants[k])+len(wants[setKey{k.owner, dns.TypeSRV}]) == 0 {
 			all = append(all, Held{Record: rr, Until: held[i].Until})
 		}
 	}

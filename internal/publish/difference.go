@@ -311,7 +311,9 @@ func (d *differ) besideService(k setKey) {
 	}
 	c := d.changes[k]
 	if len(c.add) > 0 {
-		*c = change{want: c.want, keep: append(c.keep, c.del...), foreign: c.foreign}
+		added := c.add
+		c.add = nil
+		c.mark = slices.DeleteFunc(c.mark, func(m Marker) bool { return slices.ContainsFunc(added, m.of) })
 	}
 }
 

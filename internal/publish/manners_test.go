@@ -26,7 +26,7 @@ func TestTextOfAService(t *testing.T) {
 	}{
 		"nothing there":                 {nil, []string{dav, davPath}, nil, publish.Careful, []string{"+ " + davPath, "+ " + dav}},
 		"another SRV":                   {[]string{davOther}, []string{dav, davPath}, nil, publish.Careful, []string{"! _caldavs._tcp.example.org. SRV: SRV 0 1 443 other.example.org. stands there; it is not ours"}},
-		"another SRV, ours stays":       {[]string{davOther, davPath}, []string{dav, davOtherPath}, []string{davPath}, publish.Careful, []string{"! _caldavs._tcp.example.org. SRV: SRV 0 1 443 other.example.org. stands there; it is not ours"}},
+		"another SRV, the path moved":   {[]string{davOther, davPath}, []string{dav, davOtherPath}, []string{davPath}, publish.Careful, []string{"- " + davPath, "! _caldavs._tcp.example.org. SRV: SRV 0 1 443 other.example.org. stands there; it is not ours"}},
 		"the same SRV, not ours":        {[]string{dav}, []string{dav, davPath}, nil, publish.Careful, []string{"+ " + davPath, "= _caldavs._tcp.example.org. SRV: SRV 0 1 443 dav.example.org. stands there; it is as wanted, and not ours"}},
 		"another path beside our SRV":   {[]string{dav, davOtherPath}, []string{dav, davPath}, []string{dav}, publish.Careful, []string{`! _caldavs._tcp.example.org. TXT: TXT "path=/other/" stands there; it is not ours`}},
 		"another path, adopted":         {[]string{dav, davOtherPath}, []string{dav, davPath}, []string{dav}, publish.Adopt, []string{"- " + davOtherPath, "+ " + davPath}},
