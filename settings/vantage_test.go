@@ -109,3 +109,39 @@ func TestEncodeHistory(t *testing.T) {
 		}
 	})
 }
+
+// The context path is said where all vantages that see the service work agree on it, whoever
+// looked last.
+func TestVantagesAgreeOnThePath(t *testing.T) {
+	t.Parallel()
+	const dav = "caldavs://dav.example.org"
+	s := settingstest.Service(dav)
+	view := func(vantage, path string, minute int, fails bool) settings.History {
+		o := settingstest.Seen(s, at(float64(minute)), "BASIC")
+		o.Vantage, o.Addresses[0].Path = vantage, path
+		all := []settings.Observation{o}
+		if fails {
+			for i := range 3 {
+				o := settingstest.Failed(s, at(float64(minute+1+i)), settings.FailureNoSTARTTLS)
+				o.Vantage = vantage
+				all = append(all, o)
+			}
+		}
+		return settings.Fold(all...)
+	}
+	for name, test := range map[string]struct {
+		views settings.Views
+		want  string
+	}{
+		"agreed":                 {settings.Views{view("a", "/dav/", 0, false), view("b", "/dav/", 1, false)}, "/dav/"},
+		"not agreed":             {settings.Views{view("a", "/dav/", 0, false), view("b", "/cal/", 1, false)}, ""},
+		"the other order":        {settings.Views{view("a", "/dav/", 1, false), view("b", "/cal/", 0, false)}, ""},
+		"one that fails is mute": {settings.Views{view("a", "/dav/", 5, false), view("b", "/cal/", 0, true)}, "/dav/"},
+	} {
+		r := settings.Verify(settingstest.Provider(dav), map[settings.Service]settings.Views{s: test.views}, at(6), settings.DefaultPolicy())
+		services := r.Verified.Services(settings.RoleCalendar)
+		if len(services) != 1 || services[0].Path != test.want {
+			t.Errorf("%s: %+v, want the path %q", name, services, test.want)
+		}
+	}
+}

@@ -78,6 +78,7 @@ func TestHold(t *testing.T) {
 		"nothing to be behind of": {ours: lists{imaps, imap, submission}, wanted: lists{submission}, fate: publish.Missing, holds: lists{imaps, imap, submission}},
 		"at the same name":        {ours: lists{imaps, imapsOther, submission}, wanted: lists{imapsOther, submission}, fate: publish.Pending, holds: lists{imapsFirst, imapsOther, submission}},
 		"with its text":           {ours: lists{dav, davPath}, wanted: lists{}, fate: publish.Missing, holds: lists{dav, davPath}},
+		"no text for another":     {ours: lists{dav, davPath}, wanted: lists{davOther}, fate: publish.Missing, holds: lists{strings.Replace(dav, "SRV 0", "SRV 10", 1), davOther}},
 		"with another text":       {ours: lists{dav, davPath}, wanted: lists{davOther, davOtherPath}, fate: publish.Missing, holds: lists{strings.Replace(dav, "SRV 0", "SRV 10", 1), davOther, davOtherPath}},
 		"the end of the priorities": {
 			ours: lists{imaps}, wanted: lists{strings.Replace(imapsOther, "SRV 0", "SRV 65535", 1)}, fate: publish.Missing,
